@@ -1,0 +1,309 @@
+"""Backends: which array library, which device, which kernels.
+
+This is the only module that asks which backend it is talking to.
+
+``RNN_BACKEND`` names the default for what has no array argument: ``numpy`` (if unset),
+``cupy``, ``auto`` (CuPy if it proves usable, else NumPy), or another library that
+``array-api-compat`` knows (``torch``, ``array_api_strict``), each with an optional
+``:device``, as in ``cupy:1``. It is read when first needed and can change while the
+program runs. ``RNN_XP_KERNELS`` is ``auto`` (if unset), ``generic`` or ``strict``.
+"""
+
+import importlib
+import os
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rnn_xp._typing import Array, Device, DType, Namespace
+from rnn_xp.errors import BackendFallbackWarning, BackendUnavailable
+from rnn_xp.kernels import GENERIC, FastKernels, Kernels, select
+from rnn_xp.namespace import namespace_of
+
+KNOWN = ("numpy", "cupy", "torch", "array_api_strict")
+KERNEL_MODES = ("auto", "generic", "strict")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """An array library on one device.
+
+    Attributes
+    ----------
+    name : str
+        ``"numpy"``, ``"cupy"``, ``"torch"`` or ``"array_api_strict"``.
+    xp : namespace
+        The array API namespace.
+    device : object
+        What the namespace's creation functions take as ``device=``.
+    """
+
+    name: str
+    xp: Namespace
+    device: Device
+
+    @property
+    def label(self) -> str:
+        """``name`` or ``name:device``, as `get_backend` takes it."""
+        if self.name == "numpy":
+            return self.name
+        if self.name == "cupy":
+            return f"cupy:{self.device.id}"
+        return f"{self.name}:{_device_label(self.device)}"
+
+    def kernels(self, dtype: str = "float32") -> Kernels:
+        """The table of kernels for parameters of `dtype`, as ``RNN_XP_KERNELS`` has it."""
+        return _kernels(self.name, dtype, kernel_mode())
+
+    def dtype(self, name: str) -> DType:
+        """The library's dtype of that name, e.g. ``"float32"``."""
+        return getattr(self.xp, name)
+
+    def asarray(self, host: Any, dtype: str | None = None) -> Array:
+        """Copy `host` (anything NumPy can read) to the device.
+
+        Parameters
+        ----------
+        host : array_like
+        dtype : str, optional
+            Name of the dtype; default that of the host array.
+        """
+        array = np.array(host, dtype=dtype, order="C")
+        if self.name == "numpy":
+            return array
+        return self.xp.asarray(array, device=self.device)
+
+    def zeros(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """Array of zeros on the device."""
+        return self.xp.zeros(shape, dtype=self.dtype(dtype), device=self.device)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+        if self.name == "cupy":
+            self.device.synchronize()
+        elif self.name == "torch" and self.device.type == "cuda":
+            self.xp.cuda.synchronize(self.device)
+
+
+def to_host(array: Array) -> Any:
+    """Copy an array of any backend to a NumPy array (NumPy's own is returned as it is)."""
+    if isinstance(array, np.ndarray):
+        return array
+    if isinstance(array, np.generic | float | int):
+        return np.asarray(array)
+    library = _library(array)
+    if library == "cupy":
+        return array.get()
+    if library == "torch":
+        return array.detach().cpu().numpy()
+    if library == "array_api_strict":
+        xp = namespace_of(array)
+        return np.asarray(array.to_device(xp.Device("CPU_DEVICE"))).copy()
+    return np.from_dlpack(array)
+
+
+def get_backend(spec: "str | Backend | None" = None) -> Backend:
+    """Resolve a backend.
+
+    Parameters
+    ----------
+    spec : str or Backend, optional
+        ``"name"``, ``"name:device"`` or ``"auto"``; None stands for ``RNN_BACKEND``.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists the known ones.
+    BackendUnavailable
+        If `spec` was given and the backend cannot be used. (With ``RNN_BACKEND=cupy``
+        there is one `BackendFallbackWarning` instead, and NumPy is used.)
+    """
+    if isinstance(spec, Backend):
+        return spec
+    if spec is None:
+        return default_backend()
+    name, device = _parse(spec, "backend")
+    if name == "auto":
+        return _open("cupy", device) if cupy_problem() is None else _open("numpy", None)
+    return _open(name, device)
+
+
+def default_backend() -> Backend:
+    """The backend that ``RNN_BACKEND`` names, with NumPy as the fallback for a missing GPU."""
+    spec = os.environ.get("RNN_BACKEND", "").strip() or "numpy"
+    name, device = _parse(spec, "RNN_BACKEND")
+    if name == "cupy":
+        problem = cupy_problem()
+        if problem is not None:
+            _warn_once(spec, problem)
+            return _open("numpy", None)
+        return _open("cupy", device)
+    return get_backend(spec)
+
+
+def backend_of(array: Array) -> Backend:
+    """The backend that `array` belongs to.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array of a known library, or a torch tensor that requires grad.
+    """
+    if isinstance(array, np.ndarray):
+        return _open("numpy", None)
+    library = _library(array)
+    if library not in KNOWN:
+        raise TypeError(
+            f"expected an array of {', '.join(KNOWN)}, got {type(array).__module__}."
+            f"{type(array).__qualname__}"
+        )
+    if getattr(array, "requires_grad", False):
+        raise TypeError(
+            "this torch tensor requires grad; rnn_xp has its own backward passes: "
+            "pass tensor.detach()"
+        )
+    return Backend(library, namespace_of(array), array.device)
+
+
+def kernel_mode() -> str:
+    """``RNN_XP_KERNELS``: "auto", "generic" or "strict"."""
+    mode = os.environ.get("RNN_XP_KERNELS", "").strip() or "auto"
+    if mode not in KERNEL_MODES:
+        raise ValueError(f"RNN_XP_KERNELS={mode!r}, expected one of {', '.join(KERNEL_MODES)}")
+    return mode
+
+
+@lru_cache(maxsize=1)
+def cupy_problem() -> str | None:
+    """Why CuPy cannot be used here, and how to mend it; None if it can.
+
+    ``import cupy`` succeeds without a driver, and ``is_available`` says yes without the
+    libraries that compile kernels, so usable means proved: an element-wise operation, a
+    product and a raw kernel are run once.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        return (
+            f"CuPy is not installed ({error}); install it with: pip install 'rnn-xp[cuda13]' "
+            "(CUDA 13) or 'rnn-xp[cuda12]' (CUDA 12)"
+        )
+    except OSError as error:
+        return f"CuPy cannot be loaded ({error}); reinstall it for your CUDA version"
+    try:
+        version = cupy.cuda.runtime.driverGetVersion()
+    except Exception as error:  # CuPy raises several unrelated classes
+        return f"the CUDA driver does not answer ({_one_line(error)}); check nvidia-smi"
+    if version == 0:
+        return "no NVIDIA driver is installed; install one (nvidia-smi must list a device)"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        return (
+            f"the CUDA driver finds no device ({_one_line(error)}); check nvidia-smi and "
+            "CUDA_VISIBLE_DEVICES"
+        )
+    if count == 0:
+        return "the CUDA driver finds no device; check nvidia-smi and CUDA_VISIBLE_DEVICES"
+    try:
+        _prove_cupy(cupy)
+    except Exception as error:
+        return (
+            f"a CUDA device answers, but CuPy cannot compute on it ({_one_line(error)}); "
+            "install the toolkit libraries with: pip install 'rnn-xp[cuda13]' (CUDA 13) or "
+            "'rnn-xp[cuda12]' (CUDA 12)"
+        )
+    return None
+
+
+def _prove_cupy(cupy: Any) -> None:
+    a = cupy.ones((4, 4), dtype=cupy.float32)
+    kernel = cupy.RawKernel(
+        'extern "C" __global__ void rnn_xp_probe(float* a) { a[threadIdx.x] += 1.0f; }',
+        "rnn_xp_probe",
+    )
+    product = (a + a) @ a
+    kernel((1,), (16,), (product,))
+    if float(product.sum()) != 16 * 9.0:
+        raise RuntimeError("wrong result from a test computation")
+
+
+@lru_cache(maxsize=1)
+def _warn_once(spec: str, problem: str) -> None:
+    warnings.warn(
+        f"RNN_BACKEND={spec}: {problem}. Falling back to NumPy on the CPU.",
+        BackendFallbackWarning,
+        stacklevel=4,
+    )
+
+
+def _parse(spec: str, where: str) -> tuple[str, str | None]:
+    name, _, device = spec.partition(":")
+    name = name.strip().lower()
+    if name not in (*KNOWN, "auto"):
+        raise ValueError(
+            f"{where}={spec!r}: unknown backend {name!r}, expected one of auto, "
+            f"{', '.join(KNOWN)}, each with an optional :device"
+        )
+    return name, device.strip() or None
+
+
+@lru_cache(maxsize=32)
+def _open(name: str, device: str | None) -> Backend:
+    if name == "numpy":
+        if device not in (None, "cpu"):
+            raise ValueError(f"backend 'numpy:{device}': NumPy has no device but cpu")
+        return Backend("numpy", np, "cpu")
+    if name == "cupy":
+        return _open_cupy(device)
+    try:
+        library = importlib.import_module(name)
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"backend {name!r} was asked for, but {name} is not installed ({error})"
+        ) from error
+    if name == "torch":
+        xp = importlib.import_module("array_api_compat.torch")
+        return Backend("torch", xp, library.device(device or "cpu"))
+    return Backend(name, library, library.Device(device or "CPU_DEVICE"))
+
+
+def _open_cupy(device: str | None) -> Backend:
+    problem = cupy_problem()
+    if problem is not None:
+        raise BackendUnavailable(f"backend 'cupy' was asked for, but {problem}")
+    cupy = importlib.import_module("cupy")
+    number = 0 if device is None else int(device) if device.isdigit() else -1
+    count = cupy.cuda.runtime.getDeviceCount()
+    if not 0 <= number < count:
+        raise ValueError(f"backend 'cupy:{device}': expected a device number from 0 to {count - 1}")
+    return Backend(
+        "cupy", importlib.import_module("array_api_compat.cupy"), cupy.cuda.Device(number)
+    )
+
+
+@lru_cache(maxsize=32)
+def _kernels(name: str, dtype: str, mode: str) -> Kernels:
+    if name not in ("numpy", "cupy"):
+        return GENERIC
+    room = "cpu" if name == "numpy" else "cuda"
+    fast: list[FastKernels] = importlib.import_module(f"rnn_xp.kernels.{room}").FAST
+    return select(name, fast, dtype, mode)
+
+
+def _library(array: Array) -> str:
+    return type(array).__module__.split(".")[0]
+
+
+def _device_label(device: Device) -> str:
+    text = str(device)
+    # array-api-strict prints array_api_strict.Device('device1')
+    return text.split("'")[1] if "'" in text else text
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,155 @@
+"""What every cell is: weights, and one time step forward and backward.
+
+A cell keeps weights and nothing else. What `forward` must remember for `backward`
+it returns as a cache, so one cell can run any number of steps.
+"""
+
+from typing import Any, Protocol
+
+from rnn_xp._typing import Array, State
+from rnn_xp.errors import ShapeError
+from rnn_xp.namespace import float_dtype_name, namespace_of, require_like
+
+
+class Cell(Protocol):
+    """The protocol that `rnn_xp.layers.TimeCell` runs; a user's own cell may follow it.
+
+    Attributes
+    ----------
+    params, grads : list of array
+        In the same order and of the same shapes; `backward` adds into `grads`.
+    state_size : int or (nested) tuple of int
+        Width of the state, or of each of its parts.
+    output_size : int
+        Width of the output.
+    """
+
+    params: list[Array]
+    grads: list[Array]
+
+    @property
+    def state_size(self) -> Any: ...  # noqa: D102
+    @property
+    def output_size(self) -> int: ...  # noqa: D102
+
+    def zero_state(self, N: int) -> State:
+        """State of zeros for a batch of `N`."""
+        ...
+
+    def forward(self, x: Array, state: State) -> tuple[Array, State, Any]:
+        """One step: ``(output, new_state, cache)``."""
+        ...
+
+    def backward(self, doutput: Array, dstate: State | None, cache: Any) -> tuple[Array, State]:
+        """Gradient of one step: ``(dx, dstate_before)``; adds into `grads`."""
+        ...
+
+
+class GatedCell:
+    """Shared parts of the three classic cells: parameters, gradients, zero state.
+
+    Parameters
+    ----------
+    Wx : array, shape (D, G*H)
+        Input weights.
+    Wh : array, shape (H, G*H)
+        Recurrent weights.
+    b : array, shape (G*H,), or what the subclass says
+        Bias.
+    grads : list of array, optional
+        Where `backward` adds the gradients; zeros are made on first use otherwise.
+    """
+
+    gates: int  # G
+
+    def __init__(self, Wx: Array, Wh: Array, b: Array, *, grads: list[Array] | None = None):
+        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self.bias_shapes(Wh))
+        self.params = [Wx, Wh, b]
+        self._grads = grads
+
+    @classmethod
+    def bias_shapes(cls, Wh: Array) -> tuple[tuple[int, ...], ...]:
+        """Shapes that `b` may have."""
+        return ((cls.gates * Wh.shape[0],),)
+
+    @property
+    def grads(self) -> list[Array]:
+        """Gradients, in the order of `params`."""
+        if self._grads is None:
+            xp = namespace_of(self.params[0])
+            self._grads = [xp.zeros_like(p) for p in self.params]
+        return self._grads
+
+    @grads.setter
+    def grads(self, arrays: list[Array]) -> None:
+        self._grads = arrays
+
+    @property
+    def input_size(self) -> int:
+        """D."""
+        return int(self.params[0].shape[0])
+
+    @property
+    def output_size(self) -> int:
+        """H."""
+        return int(self.params[1].shape[0])
+
+    @property
+    def state_size(self) -> Any:
+        """H, or a tuple with the width of each part of the state."""
+        return self.output_size
+
+    def zero_state(self, N: int) -> State:
+        """State of zeros, shape (N, H), for a batch of `N`."""
+        return self._zeros(N)
+
+    def _zeros(self, N: int) -> Array:
+        Wh = self.params[1]
+        xp = namespace_of(Wh)
+        return xp.zeros((N, Wh.shape[0]), dtype=Wh.dtype, device=Wh.device)
+
+    def _add_to_grads(self, *terms: Array) -> None:
+        for grad, term in zip(self.grads, terms, strict=True):
+            grad[...] = grad + term
+
+
+def check_weights(
+    where: str,
+    Wx: Array,
+    Wh: Array,
+    b: Array,
+    gates: int,
+    bias_shapes: tuple[tuple[int, ...], ...],
+) -> None:
+    """Raise unless the three parameters of a recurrent layer fit together.
+
+    Raises
+    ------
+    ShapeError, DTypeError, MixedBackendError
+    """
+    xp = namespace_of(Wx)
+    if getattr(Wx, "requires_grad", False):
+        raise TypeError(
+            f"{where}: Wx is a torch tensor that requires grad; rnn_xp has its own backward "
+            "passes: pass Wx.detach()"
+        )
+    float_dtype_name(Wx.dtype, xp, where, "Wx")
+    require_like(Wh, Wx, where, "Wh")
+    require_like(b, Wx, where, "b")
+    if len(Wh.shape) != 2 or Wh.shape[1] != gates * Wh.shape[0]:
+        raise ShapeError(
+            f"{where}: Wh has shape {tuple(Wh.shape)}, expected (H, {gates}H)"
+            if gates > 1
+            else f"{where}: Wh has shape {tuple(Wh.shape)}, expected (H, H)"
+        )
+    width = Wh.shape[1]
+    if len(Wx.shape) != 2 or Wx.shape[1] != width:
+        raise ShapeError(
+            f"{where}: Wx has shape {tuple(Wx.shape)}, expected (D, {width}) "
+            f"from Wh {tuple(Wh.shape)}"
+        )
+    if tuple(b.shape) not in bias_shapes:
+        expected = " or ".join(str(s) for s in bias_shapes)
+        raise ShapeError(
+            f"{where}: b has shape {tuple(b.shape)}, expected {expected} from Wh {tuple(Wh.shape)}"
+        )

@@ -1,0 +1,18 @@
+"""The seam between layers and speed: a table of whole-sequence primitives.
+
+`generic/` is the specification, in the array API alone; `cpu/` (NumPy) and `cuda/` (CuPy)
+hold the fast twins. A layer calls ``self.kernels.lstm_forward(...)`` and knows no more.
+"""
+
+from rnn_xp.kernels.table import GENERIC, PRIMITIVES, FastKernels, Kernels, kernel_report, select
+from rnn_xp.kernels.workspace import Workspace
+
+__all__ = [
+    "GENERIC",
+    "PRIMITIVES",
+    "FastKernels",
+    "Kernels",
+    "Workspace",
+    "kernel_report",
+    "select",
+]

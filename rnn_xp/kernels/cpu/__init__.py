@@ -1,0 +1,5 @@
+"""Fast twins for NumPy."""
+
+from rnn_xp.kernels.table import FastKernels
+
+FAST: list[FastKernels] = []

@@ -1,0 +1,77 @@
+"""What every layer is: parameters, gradients of the same shapes, forward and backward."""
+
+import copy
+from typing import Any, Self
+
+from rnn_xp._typing import Array
+from rnn_xp.backend import Backend, backend_of, get_backend, to_host
+from rnn_xp.errors import StaleCacheError
+from rnn_xp.kernels import Kernels, Workspace
+from rnn_xp.namespace import float_dtype_name, namespace_of
+
+
+class Layer:
+    """Base of the layers.
+
+    Attributes
+    ----------
+    params, grads : list of array
+        In the same order and of the same shapes. `backward` overwrites the gradients in
+        place. A model may rebind the entries to views of its flat buffers.
+    """
+
+    def __init__(self, params: list[Array]):
+        self.params = params
+        self.grads = [namespace_of(p).zeros_like(p) for p in params]
+        self._workspace = Workspace()
+        self._cache: Any = None
+        self._kernels: Kernels | None = None
+
+    @property
+    def name(self) -> str:
+        """The class name, for messages."""
+        return type(self).__name__
+
+    @property
+    def kernels(self) -> Kernels:
+        """The kernels of the backend that the parameters live on."""
+        if self._kernels is None:
+            W = self.params[0]
+            dtype = float_dtype_name(W.dtype, namespace_of(W), self.name, "parameter 0")
+            self._kernels = backend_of(W).kernels(dtype)
+        return self._kernels
+
+    def leaves(self) -> "list[Layer]":
+        """The layers that own parameters: this one."""
+        return [self]
+
+    def to(self, backend: str | Backend) -> Self:
+        """A copy of this layer on another backend; state, caches and buffers stay behind."""
+        target = get_backend(backend)
+        moved = copy.copy(self)
+        moved.params = [target.asarray(to_host(p)) for p in self.params]
+        moved.grads = [namespace_of(p).zeros_like(p) for p in moved.params]
+        moved._kernels = None
+        moved._forget()
+        return moved
+
+    def _forget(self) -> None:
+        """Drop what belongs to past calls."""
+        self._workspace = Workspace()
+        self._cache = None
+
+    def _take_cache(self) -> Any:
+        """The data kept by the last forward call; a second backward finds none.
+
+        Raises
+        ------
+        StaleCacheError
+            If there is none.
+        """
+        if self._cache is None:
+            raise StaleCacheError(
+                f"{self.name}: backward needs a forward(train=True) before it; the last one "
+                "was already used, or ran with train=False"
+            )
+        cache, self._cache = self._cache, None
+        return cache

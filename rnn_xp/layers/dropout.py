@@ -1,0 +1,103 @@
+"""`TimeDropout`: dropout over sequences, per step or with one mask for all steps."""
+
+from rnn_xp._typing import Array
+from rnn_xp.backend import Backend, backend_of, get_backend
+from rnn_xp.errors import ShapeError
+from rnn_xp.kernels import Kernels
+from rnn_xp.layers.base import Layer
+from rnn_xp.namespace import float_dtype_name, namespace_of, require_like, require_shape
+from rnn_xp.rng import DropoutKey, dropout_threshold
+
+
+class TimeDropout(Layer):
+    """Set elements to zero at random while training, and scale the others.
+
+    Parameters
+    ----------
+    dropout_ratio : float
+        Probability of a zero, 0 <= ratio < 1 (quantised to 1/65536); the others are
+        multiplied by ``1 / (1 - ratio)``.
+    variational : bool
+        Whether all steps of a row share one mask (Gal & Ghahramani, arXiv:1512.05287)
+        instead of each step having its own.
+    seed : int
+        Masks are a function of (seed, stream, number of the training call): the same on
+        every backend, and after a resume.
+    stream : int
+        Tells the dropout layers of a model apart.
+    time_major : bool
+        Whether sequences are (T, N, D) instead of (N, T, D). The masks do not depend on it.
+
+    Attributes
+    ----------
+    counter : int
+        Number of training calls so far; part of what a resume restores.
+    """
+
+    def __init__(
+        self,
+        dropout_ratio: float = 0.5,
+        *,
+        variational: bool = False,
+        seed: int = 0,
+        stream: int = 0,
+        time_major: bool = False,
+    ):
+        if not 0.0 <= dropout_ratio < 1.0 or dropout_threshold(dropout_ratio) >= 65536:
+            raise ValueError(
+                f"TimeDropout: dropout_ratio = {dropout_ratio}, expected 0 <= ratio < 1"
+            )
+        super().__init__([])
+        self.dropout_ratio = dropout_ratio
+        self.variational = variational
+        self.seed = seed
+        self.stream = stream
+        self.time_major = time_major
+        self.counter = 0
+
+    def forward(self, xs: Array, train: bool = True) -> Array:
+        """Drop elements if `train`; otherwise return `xs` itself.
+
+        Parameters
+        ----------
+        xs : array, shape (N, T, D), or (T, N, D) if `time_major`
+        """
+        if len(xs.shape) != 3:
+            raise ShapeError(f"TimeDropout: xs has shape {tuple(xs.shape)}, expected (N, T, D)")
+        self._cache = None
+        if not train:
+            return xs
+        if self.dropout_ratio == 0.0:
+            self._cache = (None, tuple(xs.shape))
+            return xs
+        xp = namespace_of(xs)
+        T, N, D = xs.shape if self.time_major else (xs.shape[1], xs.shape[0], xs.shape[2])
+        key = DropoutKey(self.seed, self.stream, self.counter)
+        self.counter += 1
+        shape = (1, N, D) if self.variational else (T, N, D)
+        mask = _kernels_for(xs).dropout_mask(shape, self.dropout_ratio, key, xs)
+        if not self.time_major:
+            mask = xp.permute_dims(mask, (1, 0, 2))
+        self._cache = (mask, tuple(xs.shape))
+        return xs * mask
+
+    def backward(self, dxs: Array) -> Array:
+        """Gradient of the last `forward`: `dxs` times the same mask."""
+        mask, shape = self._take_cache()
+        require_shape(dxs, shape, self.name, "dxs", "(N, T, D)")
+        if mask is None:
+            return dxs
+        require_like(dxs, mask, self.name, "dxs")
+        return dxs * mask
+
+    def to(self, backend: str | Backend) -> "TimeDropout":
+        """A copy of this layer, with its counter, for another backend."""
+        get_backend(backend)
+        moved = super().to(backend)
+        moved.counter = self.counter
+        return moved
+
+
+def _kernels_for(xs: Array) -> Kernels:
+    dtype = float_dtype_name(xs.dtype, namespace_of(xs), "TimeDropout", "xs")
+    return backend_of(xs).kernels(dtype)

@@ -1,0 +1,102 @@
+"""`TimeEmbedding`: token ids to vectors."""
+
+from typing import Any
+
+from rnn_xp._typing import Array
+from rnn_xp.backend import Backend
+from rnn_xp.errors import ShapeError
+from rnn_xp.host import host_integers, is_host, token_ids
+from rnn_xp.layers.base import Layer
+from rnn_xp.namespace import namespace_of, require_like, require_shape
+
+
+class TimeEmbedding(Layer):
+    """Rows of a matrix, chosen by token id.
+
+    Parameters
+    ----------
+    W : array, shape (V, D)
+        One row for each id.
+    time_major : bool
+        Whether `forward` returns (T, N, D) for ids of shape (N, T).
+    shared : bool
+        Whether the output layer uses the same matrix and writes its gradient first; then
+        `backward` adds to the gradient instead of overwriting it.
+
+    Notes
+    -----
+    The gradient is dense, of shape (V, D). Only the rows of this call and of the last one
+    are written.
+    """
+
+    def __init__(self, W: Array, *, time_major: bool = False, shared: bool = False):
+        if len(W.shape) != 2:
+            raise ShapeError(f"TimeEmbedding: W has shape {tuple(W.shape)}, expected (V, D)")
+        super().__init__([W])
+        self.time_major = time_major
+        self.shared = shared
+        self.touched: Any = None  # what the last backward wrote: the kernel's own record
+        self._written: Array = None  # the gradient array that `touched` is about
+
+    def forward(self, ids: Any, train: bool = True) -> Array:
+        """Look up `ids`.
+
+        Parameters
+        ----------
+        ids : array of int, shape (N, T)
+            On the host, where they are checked, or on the device, where they are trusted.
+        train : bool
+            False keeps nothing for `backward`.
+
+        Returns
+        -------
+        xs : array, shape (N, T, D), or (T, N, D) if `time_major`
+
+        Raises
+        ------
+        DataError
+            If an id is not in ``[0, V)``.
+        """
+        W = self.params[0]
+        V, D = W.shape
+        ids = _two_dimensional(ids, self.name)
+        shape = tuple(ids.shape)
+        if self.time_major:
+            ids, shape = ids.T, shape[::-1]
+        flat = token_ids(ids, V, W, self.name)
+        self._cache = (flat, shape) if train else None
+        rows = self.kernels.embedding_forward(W, flat)
+        return namespace_of(W).reshape(rows, (*shape, D))
+
+    def backward(self, dxs: Array) -> None:
+        """Gradient of the last `forward`; writes ``grads[0]``.
+
+        Parameters
+        ----------
+        dxs : array, shape of what `forward` returned
+        """
+        ids, shape = self._take_cache()
+        W, dW = self.params[0], self.grads[0]
+        D = W.shape[1]
+        require_like(dxs, W, self.name, "dxs")
+        require_shape(dxs, (*shape, D), self.name, "dxs", "(N, T, D)")
+        flat = namespace_of(dxs).reshape(dxs, (-1, D))
+        previous = self.touched if self._written is dW else None
+        self.touched = self.kernels.embedding_backward(
+            flat, ids, dW, accumulate=self.shared, previous=previous
+        )
+        self._written = dW
+
+    def to(self, backend: str | Backend) -> "TimeEmbedding":
+        """A copy of this layer on another backend."""
+        moved = super().to(backend)
+        moved.touched = moved._written = None
+        return moved
+
+
+def _two_dimensional(ids: Any, where: str) -> Any:
+    if is_host(ids):
+        ids = host_integers(ids, where, "ids")
+    if len(ids.shape) != 2:
+        raise ShapeError(f"{where}: ids has shape {tuple(ids.shape)}, expected (N, T)")
+    return ids

@@ -1,0 +1,130 @@
+"""`TimeCell`: any cell over time."""
+
+import copy
+from typing import Any
+
+from rnn_xp._typing import Array, State
+from rnn_xp.backend import Backend
+from rnn_xp.cells.base import Cell
+from rnn_xp.errors import ShapeError
+from rnn_xp.host import time_mask
+from rnn_xp.kernels.generic.sequence import sequence_backward, sequence_forward
+from rnn_xp.kernels.generic.states import map_states
+from rnn_xp.layers.base import Layer
+from rnn_xp.layers.state import StateKeeper
+from rnn_xp.namespace import namespace_of, require_like, require_shape
+
+
+class TimeCell(Layer):
+    """Run a cell, the package's or your own, over a batch of sequences.
+
+    The cell's step runs as it is written: there is no fast kernel for it.
+
+    Parameters
+    ----------
+    cell : Cell
+        See `rnn_xp.cells.base.Cell` for the protocol.
+    stateful : bool
+        Whether a call starts from the state in which the last one ended.
+    time_major : bool
+        Whether sequences are (T, N, ...) instead of (N, T, ...).
+
+    Attributes
+    ----------
+    state : array or (nested) tuple of array
+        Where the last call ended; assign to it to set where the next one starts.
+    dstate : like `state`
+        Gradient with respect to the state that the last call started from.
+    """
+
+    def __init__(self, cell: Cell, stateful: bool = False, *, time_major: bool = False):
+        super().__init__(cell.params)
+        self.grads = cell.grads
+        self.cell = cell
+        self.time_major = time_major
+        self.dstate: State | None = None
+        self._keeper = StateKeeper(stateful)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether a call starts where the last one ended."""
+        return self._keeper.stateful
+
+    @property
+    def state(self) -> State | None:
+        """State after the last call."""
+        return self._keeper.value
+
+    @state.setter
+    def state(self, value: State | None) -> None:
+        if value is not None:
+            like = self.cell.zero_state(1)
+            map_states(lambda given, own: require_like(given, own, self.name, "state"), value, like)
+        self._keeper.set(value)
+
+    def set_state(self, state: State | None) -> None:
+        """Set the state that the next call starts from; None is zeros."""
+        self.state = state
+
+    def reset_state(self) -> None:
+        """Start the next call from zeros."""
+        self._keeper.set(None)
+
+    def forward(
+        self, xs: Array, lengths: Any = None, mask: Any = None, train: bool = True
+    ) -> Array:
+        """Run the cell; arguments and result as in `rnn_xp.layers.TimeRNN.forward`."""
+        xp = namespace_of(xs)
+        if self.params:
+            require_like(xs, self.params[0], self.name, "xs")
+        if len(xs.shape) != 3 or 0 in xs.shape[:2]:
+            names = "(T, N, D)" if self.time_major else "(N, T, D)"
+            raise ShapeError(f"{self.name}: xs has shape {tuple(xs.shape)}, expected {names}")
+        x = xs if self.time_major else xp.permute_dims(xs, (1, 0, 2))
+        T, N = x.shape[:2]
+        valid = time_mask(lengths, mask, N, T, xs, self.time_major, self.name)
+        state = self._keeper.start(N, self.name)
+        if state is None:
+            state = self.cell.zero_state(N)
+        self._cache = None
+        outputs, final, cache = sequence_forward(self.cell, x, state, valid, keep=train)
+        self._cache = (cache, tuple(outputs.shape)) if train else None
+        self._keeper.finish(final)
+        return outputs if self.time_major else xp.permute_dims(outputs, (1, 0, 2))
+
+    def backward(self, doutputs: Array | None, dstate: State | None = None) -> Array:
+        """Gradient of the last `forward`; overwrites `grads` and sets `dstate`.
+
+        Parameters
+        ----------
+        doutputs : array, shape (N, T, output_size) or (T, N, ...), or None
+            Gradient with respect to the outputs; None is zeros.
+        dstate : like the state, optional
+            Gradient with respect to the final state.
+
+        Returns
+        -------
+        dxs : array, shape of `xs`
+        """
+        cache, (T, N, width) = self._take_cache()
+        for grad in self.grads:
+            grad[...] = namespace_of(grad).zeros_like(grad)
+        if doutputs is not None:
+            xp = namespace_of(doutputs)
+            shape = (T, N, width) if self.time_major else (N, T, width)
+            require_shape(doutputs, shape, self.name, "doutputs", "(N, T, output_size)")
+            doutputs = doutputs if self.time_major else xp.permute_dims(doutputs, (1, 0, 2))
+        dx, self.dstate = sequence_backward(doutputs, dstate, cache)
+        return dx if self.time_major else namespace_of(dx).permute_dims(dx, (1, 0, 2))
+
+    def to(self, backend: str | Backend) -> "TimeCell":
+        """A copy on another backend; the cell's `params` and `grads` must be assignable."""
+        moved = super().to(backend)
+        moved.cell = copy.copy(self.cell)
+        moved.cell.params, moved.cell.grads = moved.params, moved.grads
+        return moved
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._keeper = StateKeeper(self._keeper.stateful)
+        self.dstate = None
