@@ -1,0 +1,113 @@
+"""From a configuration to a list of layers with initial weights."""
+
+from math import sqrt
+from typing import Any
+
+from rnn_xp.backend import Backend
+from rnn_xp.initializers import glorot_uniform, recurrent_weights, scaled_normal, uniform
+from rnn_xp.layers import (
+    Layer,
+    TimeAffineSoftmaxWithLoss,
+    TimeDropout,
+    TimeEmbedding,
+    TimeGRU,
+    TimeLSTM,
+    TimeRNN,
+)
+from rnn_xp.models.config import LMConfig
+from rnn_xp.rng import Generator, make_generator
+
+Named = dict[str, list[tuple[Layer, int]]]
+RECURRENT = {"rnn": TimeRNN, "lstm": TimeLSTM, "gru": TimeGRU}
+
+
+def build_layers(config: LMConfig, backend: Backend) -> tuple[list[Any], Named]:
+    """Make the layers of a language model, in forward order, and name their parameters.
+
+    Returns
+    -------
+    layers : list of layer
+        Embedding, then for each recurrent layer dropout (if any) and the layer, then
+        dropout and the fused affine-softmax-loss layer. All are time-major inside.
+    named : dict of str to list of (Layer, int)
+        ``embedding.W``, ``layers.0.Wx``, ``layers.0.Wh``, ``layers.0.b``, …,
+        ``output.W`` (absent if tied), ``output.b``.
+    """
+    rng = make_generator(config.seed)
+    put = _uploader(backend, config)
+    E = put(_embedding_matrix(config, rng))
+    embedding = TimeEmbedding(E, time_major=True, shared=config.tied)
+    layers: list[Any] = [embedding]
+    named: Named = {"embedding.W": [(embedding, 0)]}
+    streams = iter(range(config.layers + 1))
+
+    def add_dropout() -> None:
+        stream = next(streams)
+        if config.dropout > 0.0:
+            layers.append(
+                TimeDropout(
+                    config.dropout,
+                    variational=config.variational,
+                    seed=config.seed,
+                    stream=stream,
+                    time_major=True,
+                )
+            )
+
+    width = config.embed
+    for number in range(config.layers):
+        add_dropout()
+        layer = _recurrent_layer(config, width, rng, put)
+        layers.append(layer)
+        for index, name in enumerate(("Wx", "Wh", "b")):
+            named[f"layers.{number}.{name}"] = [(layer, index)]
+        width = config.hidden
+    add_dropout()
+    W = E if config.tied else put(_output_matrix(config, rng))
+    b = put([0.0] * config.vocab_size)
+    output = TimeAffineSoftmaxWithLoss(W, b, transposed=config.tied, time_major=True)
+    layers.append(output)
+    if config.tied:
+        named["embedding.W"].append((output, 0))
+    else:
+        named["output.W"] = [(output, 0)]
+    named["output.b"] = [(output, 1)]
+    return layers, named
+
+
+def _uploader(backend: Backend, config: LMConfig) -> Any:
+    return lambda host: backend.asarray(host, config.dtype)
+
+
+def _embedding_matrix(config: LMConfig, rng: Generator) -> Any:
+    shape = (config.vocab_size, config.embed)
+    if config.one_hot:
+        return [[float(i == j) for j in range(shape[1])] for i in range(shape[0])]
+    if config.init == "book":
+        return scaled_normal(rng, shape, 0.01)
+    if config.init == "uniform":
+        return uniform(rng, shape, 0.1 if config.init_scale is None else config.init_scale)
+    return scaled_normal(rng, shape, 1 / sqrt(config.embed))
+
+
+def _recurrent_layer(config: LMConfig, D: int, rng: Generator, put: Any) -> Any:
+    kind: Any = RECURRENT[config.cell]
+    H = config.hidden
+    Wx, Wh = recurrent_weights(rng, D, H, kind.gates, config.init, config.init_scale)
+    if config.cell == "lstm":
+        b = kind._initial_bias(H, config.forget_bias)
+    elif config.cell == "gru":
+        b = kind._initial_bias(H, config.reset_after)
+    else:
+        b = kind._initial_bias(H)
+    return kind(put(Wx), put(Wh), put(b), True, time_major=True)
+
+
+def _output_matrix(config: LMConfig, rng: Generator) -> Any:
+    H, V = config.hidden, config.vocab_size
+    if config.init == "book":
+        return scaled_normal(rng, (H, V), 1 / sqrt(H))
+    if config.init == "uniform":
+        limit = 1 / sqrt(H) if config.init_scale is None else config.init_scale
+        return uniform(rng, (H, V), limit)
+    return glorot_uniform(rng, H, V)

@@ -1,0 +1,350 @@
+"""Recurrent language models: embedding, recurrent layers, softmax over the next token.
+
+Read `Rnnlm.forward` and `Rnnlm.backward`: the list of layers, once forwards, once reversed.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from rnn_xp._typing import Array
+from rnn_xp.backend import Backend, backend_of, get_backend, to_host
+from rnn_xp.checkpoint import load_arrays, save_arrays
+from rnn_xp.errors import CheckpointError, ShapeError
+from rnn_xp.layers import TimeDropout
+from rnn_xp.layers.recurrent import RecurrentLayer
+from rnn_xp.layers.state import copy_state
+from rnn_xp.models.build import build_layers
+from rnn_xp.models.config import LMConfig
+from rnn_xp.models.flat import FlatParameters
+from rnn_xp.namespace import namespace_of
+
+
+class Rnnlm:
+    """Language model: embedding, L recurrent layers of any cell, affine, softmax, loss.
+
+    The recurrent layers are stateful: each call of `forward` goes on where the last one
+    ended, which is truncated backpropagation through time over contiguous streams.
+
+    Parameters
+    ----------
+    vocab_size : int
+        V.
+    wordvec_size : int
+        D, the width of the embedding.
+    hidden_size : int
+        H, the width of every recurrent layer.
+    backend : str or Backend, optional
+        Default: what ``RNN_BACKEND`` names.
+    **settings
+        The other fields of `LMConfig`: ``cell``, ``layers``, ``dropout``, ``tied``,
+        ``init``, ``seed``, ``dtype``, …
+
+    Attributes
+    ----------
+    config : LMConfig
+    layers : list of layer
+    params, grads : list of array
+        Views of the flat buffers; a shared parameter is listed once.
+    flat_params, flat_grads : array, shape (total,)
+        All parameters, all gradients; the gaps of the alignment are zero.
+    frozen : set of str
+        Names of parameters that `segments` leaves out.
+
+    Notes
+    -----
+    The defaults are those of ``Rnnlm`` in "Deep Learning from Scratch 2", ch. 6: normal
+    initial weights over ``sqrt(fan_in)``, embedding over 100, no forget bias.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 10000,
+        wordvec_size: int = 100,
+        hidden_size: int = 100,
+        *,
+        backend: str | Backend | None = None,
+        **settings: Any,
+    ):
+        config = LMConfig(vocab_size, embed=wordvec_size, hidden=hidden_size, **settings)
+        self._build(config, get_backend(backend))
+
+    def _build(self, config: LMConfig, backend: Backend) -> None:
+        self.config = config
+        self.layers, named = build_layers(config, backend)
+        self._flat = FlatParameters(named, 8 if config.dtype == "float64" else 4)
+        self.frozen: set[str] = {"embedding.W"} if config.one_hot else set()
+
+    @classmethod
+    def from_config(cls, config: LMConfig, backend: str | Backend | None = None) -> Self:
+        """Model with the initial weights that `config` (and its seed) names."""
+        model = cls.__new__(cls)
+        model._build(config, get_backend(backend))
+        return model
+
+    @property
+    def backend(self) -> Backend:
+        """Where the parameters live."""
+        return backend_of(self.flat_params)
+
+    @property
+    def flat_params(self) -> Array:
+        """All parameters, shape (total,)."""
+        return self._flat.params
+
+    @property
+    def flat_grads(self) -> Array:
+        """All gradients, shape (total,)."""
+        return self._flat.grads
+
+    @property
+    def params(self) -> list[Array]:
+        """Parameters, each one once."""
+        return list(self._flat.views.values())
+
+    @property
+    def grads(self) -> list[Array]:
+        """Gradients in the order of `params`."""
+        return list(self._flat.grad_views.values())
+
+    @property
+    def named_parameters(self) -> dict[str, Array]:
+        """Parameters by name."""
+        return dict(self._flat.views)
+
+    @property
+    def named_gradients(self) -> dict[str, Array]:
+        """Gradients by name."""
+        return dict(self._flat.grad_views)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of elements of all parameters, frozen ones included."""
+        return sum(stop - start for start, stop in self._flat.spans.values())
+
+    def freeze(self, *names: str) -> None:
+        """Leave these parameters out of training. Call it before the first update.
+
+        Raises
+        ------
+        KeyError
+            If a name is unknown; the message lists the known ones.
+        """
+        for name in names:
+            if name not in self._flat.views:
+                raise KeyError(
+                    f"no parameter {name!r}, expected one of {', '.join(self._flat.views)}"
+                )
+        self.frozen.update(names)
+
+    def segments(self) -> list[tuple[Array, Array]]:
+        """Runs of the flat buffers that are trained: ``(params, grads)`` pairs of views."""
+        runs = self._flat.segments(self.frozen)
+        return [(self.flat_params[a:b], self.flat_grads[a:b]) for a, b in runs]
+
+    def forward(self, xs: Any, ts: Any, train: bool = True) -> Array:
+        """Mean loss of a batch.
+
+        Parameters
+        ----------
+        xs : array of int, shape (N, T)
+            Token ids.
+        ts : array of int, shape (N, T)
+            Target ids, -1 where a step does not count.
+        train : bool
+            Whether dropout is on and `backward` will follow.
+
+        Returns
+        -------
+        loss : array, 0-d
+            Nats per counted token, on the device.
+        """
+        *hidden_layers, output = self.layers
+        for layer in hidden_layers:
+            xs = layer.forward(xs, train=train)
+        return output.forward(xs, ts, train=train)
+
+    def backward(self, dout: Any = 1) -> None:
+        """Gradient of the last `forward`, into `grads` (and `flat_grads`)."""
+        embedding, *others = self.layers
+        for layer in reversed(others):
+            dout = layer.backward(dout)
+        if "embedding.W" not in self.frozen:
+            embedding.backward(dout)
+
+    def predict(self, xs: Any) -> Array:
+        """Scores (logits) of the next token after every step, without dropout.
+
+        Parameters
+        ----------
+        xs : array of int, shape (N, T)
+
+        Returns
+        -------
+        scores : array, shape (N, T, V)
+        """
+        *hidden_layers, output = self.layers
+        for layer in hidden_layers:
+            xs = layer.forward(xs, train=False)
+        scores = output.predict(xs)
+        return namespace_of(scores).permute_dims(scores, (1, 0, 2))
+
+    def token_losses(self, xs: Any, ts: Any) -> Array:
+        """Loss of every token, nats, shape (N, T); 0 where the target is ignored."""
+        self.forward(xs, ts, train=False)
+        losses = self.layers[-1].losses
+        return namespace_of(losses).permute_dims(losses, (1, 0))
+
+    @property
+    def counted(self) -> Any:
+        """How many targets of the last `forward` counted."""
+        return self.layers[-1].count
+
+    @property
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """The layers that have a state."""
+        return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
+
+    @property
+    def state(self) -> list[Any]:
+        """State of each recurrent layer: a tuple of arrays (N, H), or None for zeros."""
+        return [layer.state for layer in self.recurrent_layers]
+
+    @state.setter
+    def state(self, values: Iterable[Any]) -> None:
+        for layer, value in zip(self.recurrent_layers, values, strict=True):
+            layer.state = copy_state(value)
+
+    def reset_state(self) -> None:
+        """Start the next call from zeros."""
+        for layer in self.recurrent_layers:
+            layer.reset_state()
+
+    @contextlib.contextmanager
+    def fresh_state(self) -> Iterator[None]:
+        """Start from zeros inside the block, and restore the state after it."""
+        kept = self.state
+        self.reset_state()
+        try:
+            yield
+        finally:
+            for layer, value in zip(self.recurrent_layers, kept, strict=True):
+                layer.state = value
+
+    @property
+    def dropout_counters(self) -> list[int]:
+        """Number of training calls of each dropout layer: part of what a resume restores."""
+        return [layer.counter for layer in self.layers if isinstance(layer, TimeDropout)]
+
+    @dropout_counters.setter
+    def dropout_counters(self, values: Iterable[int]) -> None:
+        dropouts = [layer for layer in self.layers if isinstance(layer, TimeDropout)]
+        for layer, value in zip(dropouts, values, strict=True):
+            layer.counter = int(value)
+
+    def set_parameters(self, arrays: dict[str, Any], where: str = "Rnnlm") -> None:
+        """Copy named host arrays into the parameters.
+
+        Raises
+        ------
+        CheckpointError
+            If a name is missing or unknown.
+        ShapeError
+            If an array has another shape than its parameter.
+        """
+        wrong = sorted(set(arrays) ^ set(self._flat.views))
+        if wrong:
+            raise CheckpointError(
+                f"{where}: the parameters do not match the model: {', '.join(wrong)} "
+                f"(expected {', '.join(self._flat.views)})"
+            )
+        for name in self._flat.views:
+            self.set_parameter(name, arrays[name], where)
+
+    def set_parameter(self, name: str, host: Any, where: str = "Rnnlm") -> None:
+        """Copy one host array into a parameter, e.g. pretrained embeddings ``(V, D)``."""
+        view = self._flat.views[name]
+        array = self.backend.asarray(host, self.config.dtype)
+        if tuple(array.shape) != tuple(view.shape):
+            raise ShapeError(
+                f"{where}: {name} has shape {tuple(array.shape)}, expected {tuple(view.shape)}"
+            )
+        view[...] = array
+
+    def to(self, backend: str | Backend) -> Self:
+        """A copy of this model, with its weights and dropout counters, on another backend."""
+        moved = type(self).from_config(self.config, backend)
+        moved.set_parameters({n: to_host(a) for n, a in self.named_parameters.items()})
+        moved.frozen = set(self.frozen)
+        moved.dropout_counters = self.dropout_counters
+        return moved
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and configuration to a safetensors file, atomically."""
+        document = {"config": self.config.to_json(), "frozen": sorted(self.frozen)}
+        save_arrays(path, self.named_parameters, document)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, backend: str | Backend | None = None, dtype: str | None = None
+    ) -> "Rnnlm":
+        """Read a model that `save` wrote, on any backend.
+
+        Parameters
+        ----------
+        path : path
+        backend : str or Backend, optional
+            Default: what ``RNN_BACKEND`` names.
+        dtype : {"float32", "float64"}, optional
+            Default: that of the file.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing, damaged, or does not hold a language model.
+        """
+        arrays, document = load_arrays(path)
+        try:
+            config = LMConfig.from_json(document["config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path}: does not describe a language model ({error})"
+            ) from error
+        if dtype is not None:
+            config = replace(config, dtype=dtype)
+        model = Rnnlm.from_config(config, backend)
+        model.set_parameters(arrays, str(path))
+        model.frozen = set(document.get("frozen", []))
+        return model
+
+
+class SimpleRnnlm(Rnnlm):
+    """The book's first language model (ch. 5): one simple recurrent layer of tanh."""
+
+    def __init__(self, vocab_size: int, wordvec_size: int, hidden_size: int, **settings: Any):
+        super().__init__(vocab_size, wordvec_size, hidden_size, cell="rnn", **settings)
+
+
+class BetterRnnlm(Rnnlm):
+    """The book's better model (ch. 6): two LSTM layers, dropout, tied output.
+
+    Dropout comes after the embedding and after each LSTM layer, with a new mask at each
+    step; embedding and output share one matrix.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 10000,
+        wordvec_size: int = 650,
+        hidden_size: int = 650,
+        dropout_ratio: float = 0.5,
+        **settings: Any,
+    ):
+        super().__init__(
+            vocab_size,
+            wordvec_size,
+            hidden_size,
+            **{"cell": "lstm", "layers": 2, "dropout": dropout_ratio, "tied": True, **settings},
+        )
