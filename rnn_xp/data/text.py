@@ -2,10 +2,11 @@
 
 import codecs
 import gzip
+import hashlib
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -69,7 +70,7 @@ class TextFile:
     ----------
     path : str or os.PathLike
     chunk_bytes : int
-        How many bytes are read at a time; about five times as many are in memory.
+        How many bytes are read at a time.
 
     Raises
     ------
@@ -119,10 +120,18 @@ class TextFile:
         except OSError as error:
             raise DataError(f"{self.name}: cannot be read: {error.strerror}") from error
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> IO[bytes] | gzip.GzipFile:
         if self.path.suffix.lower() == ".gz":
             return gzip.open(self.path, "rb")
         return self.path.open("rb")
+
+
+def text_digest(chunks: Iterable[str]) -> str:
+    """Return the sha256 of a text in UTF-8, in hexadecimal, in one pass over its pieces."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _decode(chunks: Iterator[bytes], name: str) -> Iterator[str]:

@@ -55,7 +55,7 @@ def sequence_forward(
         outputs.append(output)
         if keep:
             caches.append(cache)
-    return xp.stack(outputs, axis=0), state, (cell, caches, mask) if keep else None
+    return xp.stack(outputs, axis=0), state, (cell, caches, mask, x) if keep else None
 
 
 def sequence_backward(
@@ -78,16 +78,14 @@ def sequence_backward(
     dstate : like the state
         Gradient with respect to the initial state.
     """
-    cell, caches, mask = cache
-    like = cell.params[0] if doutputs is None else doutputs
-    xp = namespace_of(like)
-    T = len(caches)
+    cell, caches, mask, x = cache
+    xp = namespace_of(x)
+    T, N = x.shape[:2]
+    if doutputs is None:
+        zeros = xp.zeros((N, cell.output_size), dtype=x.dtype, device=x.device)
     dxs: list[Array] = []
     for t in reversed(range(T)):
-        doutput = None if doutputs is None else doutputs[t, :, :]
-        if doutput is None:
-            N = caches[t][0].shape[0]
-            doutput = xp.zeros((N, cell.output_size), dtype=like.dtype, device=like.device)
+        doutput = zeros if doutputs is None else doutputs[t, :, :]
         if mask is None:
             dx, dstate = cell.backward(doutput, dstate, caches[t])
         else:

@@ -1,0 +1,72 @@
+"""CuPy: embedding gradient from ids that were sorted on the host. Deterministic."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_xp._typing import Array
+from rnn_xp.kernels.cuda.module import function
+from rnn_xp.kernels.generic import embedding as generic
+from rnn_xp.kernels.table import FastKernels
+
+THREADS = 128
+
+
+def embedding_forward(W: Array, ids: Any) -> Array:
+    """See `rnn_xp.kernels.generic.embedding.embedding_forward`."""
+    return generic.embedding_forward(W, ids)
+
+
+def embedding_backward(
+    dout: Array, ids: Any, dW: Array, *, accumulate: bool = False, previous: Any = None
+) -> Any:
+    """See `rnn_xp.kernels.generic.embedding.embedding_backward`.
+
+    Ids that came as a device array are not sorted on the host (that would stop the device);
+    for them the generic form runs, and the next call zeroes the whole gradient.
+    """
+    if ids.host is None:
+        generic.embedding_backward(dout, ids, dW, accumulate=accumulate)
+        return None
+    import cupy
+
+    D = dW.shape[1]
+    dtype = dW.dtype.name
+    tiles = -(-D // THREADS)
+    order, starts, unique = ids.sorted_runs()
+    U = len(unique)
+    # One upload for the three index arrays.
+    packed = np.concatenate([order, starts, [len(order)], unique]).astype(np.int32)
+    uploaded = cupy.asarray(packed)
+    M = len(order)
+    rows = uploaded[M + U + 1 :]
+    if not accumulate:
+        if previous is None:
+            dW.fill(0.0)
+        else:
+            zero = function("embedding", "zero_rows", dtype)
+            zero((len(previous), tiles), (THREADS,), (previous, dW, np.int32(D)))
+    add = function("embedding", "embedding_backward", dtype)
+    add(
+        (U, tiles),
+        (THREADS,),
+        (
+            cupy.ascontiguousarray(dout),
+            uploaded[:M],
+            uploaded[M : M + U + 1],
+            rows,
+            dW,
+            np.int32(D),
+            np.int32(accumulate),
+        ),
+    )
+    return rows
+
+
+EMBEDDING = FastKernels(
+    functions={
+        "embedding_forward": embedding_forward,
+        "embedding_backward": embedding_backward,
+    },
+    dtypes=frozenset({"float32", "float64"}),
+)

@@ -1,0 +1,76 @@
+"""Gradient clipping, by the norm of all gradients together or element by element."""
+
+from typing import Any
+
+from rnn_xp._typing import Array
+from rnn_xp.backend import backend_of
+from rnn_xp.namespace import float_dtype_name, namespace_of
+from rnn_xp.optim.checks import positive
+
+
+def global_norm(grads: list[Array]) -> Array:
+    """Euclidean norm of all elements of `grads`, as a 0-d array on the device."""
+    if not grads:
+        raise ValueError("global_norm: got an empty list, expected at least one array")
+    first = grads[0]
+    dtype = float_dtype_name(first.dtype, namespace_of(first), "global_norm", "gradient 0")
+    return backend_of(first).kernels(dtype).global_norm(grads)
+
+
+def clip_coefficient(norm: Array, max_norm: float | None) -> tuple[Any, Array]:
+    """What an optimiser's `update` takes to clip and to skip, without waiting for the device.
+
+    Parameters
+    ----------
+    norm : array, shape ()
+        See `global_norm`.
+    max_norm : float, or None for no clipping
+
+    Returns
+    -------
+    scale : float or array of shape ()
+        ``min(1, max_norm / (norm + 1e-6))``, 1 where the norm is not finite.
+    ok : array of bool, shape ()
+        Whether the norm is finite.
+    """
+    xp = namespace_of(norm)
+    ok = xp.isfinite(norm)
+    if max_norm is None:
+        return 1.0, ok
+    rate = positive("max_norm", max_norm) / (norm + 1e-6)
+    return xp.where(ok & (rate < 1.0), rate, xp.ones_like(rate)), ok
+
+
+def clip_grads(grads: list[Array], max_norm: float) -> Array:
+    """Scale `grads` in place so that their global norm is at most `max_norm`.
+
+    As in DLFS2 (common/util.py): all are multiplied by ``max_norm / (norm + 1e-6)`` if that
+    is below 1. Gradients whose norm is not finite are left as they are. Nothing waits for
+    the device.
+
+    Parameters
+    ----------
+    grads : list of array
+        All gradients, or one flat buffer of them. A shared one must be listed once.
+    max_norm : float
+
+    Returns
+    -------
+    norm : array, shape ()
+        The norm before clipping.
+    """
+    norm = global_norm(grads)
+    scale, _ = clip_coefficient(norm, max_norm)
+    for grad in grads:
+        grad[...] = grad * scale
+    return norm
+
+
+def clip_values(grads: list[Array], limit: float) -> None:
+    """Clamp every element of `grads` to ``[-limit, limit]`` in place, as char-rnn does.
+
+    Take the norm for `ok` before this: it turns infinities into numbers.
+    """
+    positive("limit", limit)
+    for grad in grads:
+        grad[...] = namespace_of(grad).clip(grad, -limit, limit)

@@ -1,0 +1,119 @@
+"""From the scores of the next token to a token: temperature, top-k, top-p, greedy.
+
+All of it on the host in float64, with every tie broken the same way.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_xp.errors import NonFiniteError
+
+Ids: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a token is chosen from its scores.
+
+    Attributes
+    ----------
+    temperature : float
+        Scores are divided by it; below 1 favours the likely tokens, 0 is `greedy`.
+    top_k : int or None
+        Only the `top_k` tokens with the highest scores (of equals, the lower ids).
+    top_p : float or None
+        Only the smallest set of most likely tokens whose probabilities reach `top_p`
+        (nucleus sampling, Holtzman et al., arXiv:1904.09751); after temperature and `top_k`.
+    greedy : bool
+        Always the token with the highest score (of equals, the lowest id).
+    skip_ids : tuple of int
+        Tokens that are never chosen, such as ``<unk>``.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    greedy: bool = False
+    skip_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
+            raise ValueError(f"temperature is {self.temperature}, expected a number from 0 on")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k is {self.top_k}, expected at least 1")
+        if self.top_p is not None and not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"top_p is {self.top_p}, expected 0 < top_p <= 1")
+
+    def choose(self, scores: Any, uniforms: Any) -> Ids:
+        """Choose a token for each row.
+
+        Parameters
+        ----------
+        scores : numpy.ndarray, shape (N, V)
+        uniforms : numpy.ndarray of float64, shape (N,)
+            Random numbers in [0, 1); without effect if the choice is greedy.
+
+        Returns
+        -------
+        ids : numpy.ndarray of int64, shape (N,)
+        """
+        if self.greedy or self.temperature == 0.0:
+            best: Ids = np.argmax(self._allowed(scores), axis=1)
+            return best
+        cumulative = np.cumsum(self.probabilities(scores), axis=1)
+        total = cumulative[:, -1]
+        # Rounding must not carry a draw past the last token that has a probability.
+        target = np.minimum(uniforms * total, np.nextafter(total, 0.0))
+        chosen: Ids = np.argmax(cumulative > target[:, None], axis=1)
+        return chosen
+
+    def probabilities(self, scores: Any) -> NDArray[np.float64]:
+        """Probability of each token, (N, V), 0 for what is left out."""
+        scores = self._allowed(scores)
+        if self.top_k is not None and self.top_k < scores.shape[1]:
+            scores = np.where(_highest(scores, self.top_k), scores, -np.inf)
+        with np.errstate(over="ignore"):  # what overflows has probability 0
+            scores = (scores - scores.max(axis=1, keepdims=True)) / (self.temperature or 1.0)
+        p: NDArray[np.float64] = np.exp(scores)
+        p /= p.sum(axis=1, keepdims=True)
+        if self.top_p is not None and self.top_p < 1.0:
+            p = np.where(_nucleus(p, self.top_p), p, 0.0)
+            p /= p.sum(axis=1, keepdims=True)
+        return p
+
+    def _allowed(self, scores: Any) -> Any:
+        scores = np.array(scores, dtype=np.float64)
+        if not np.isfinite(scores).all():
+            raise NonFiniteError(
+                "the model's scores are not finite: its weights are damaged, or its training "
+                "diverged; use an earlier checkpoint"
+            )
+        scores[:, list(self.skip_ids)] = -np.inf
+        return scores
+
+
+def _highest(scores: Any, k: int) -> Any:
+    """Where the `k` highest scores of each row are; of equals, the lower ids."""
+    least = np.partition(scores, -k, axis=1)[:, -k, None]
+    above, equal = scores > least, scores == least
+    room = k - above.sum(axis=1, keepdims=True)
+    return above | (equal & (np.cumsum(equal, axis=1) <= room))
+
+
+def _nucleus(p: Any, mass: float) -> Any:
+    """Where the fewest, most likely tokens are that hold `mass`; of equals, the lower ids."""
+    order = np.argsort(-p, axis=1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=1)
+    before = np.cumsum(ranked, axis=1) - ranked
+    kept = np.zeros(p.shape, dtype=bool)
+    np.put_along_axis(kept, order, before < mass, axis=1)
+    return kept

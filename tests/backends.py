@@ -1,0 +1,102 @@
+"""The array backends that the tests run on, and the patch that catches hidden host transfers.
+
+Without a GPU, array-api-strict on its non-default device catches both a stray ``np.`` and a
+forgotten ``device=``.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rnn_xp.backend import Backend, cupy_problem, get_backend
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A backend, and which kernels run on it.
+
+    `spec` is what `get_backend` takes; `mode` is ``RNN_XP_KERNELS``; `module` must be
+    importable.
+    """
+
+    name: str
+    spec: str
+    mode: str
+    module: str
+
+    def problem(self) -> str | None:
+        """Why this variant cannot run here; None if it can."""
+        if importlib.util.find_spec(self.module) is None:
+            return f"{self.module} is not installed"
+        if self.module == "cupy":
+            return cupy_problem()
+        return None
+
+    def open(self) -> Backend:
+        return get_backend(self.spec)
+
+
+VARIANTS = (
+    Variant("numpy", "numpy", "auto", "numpy"),
+    Variant("numpy-generic", "numpy", "generic", "numpy"),
+    Variant("array_api_strict", "array_api_strict:device1", "auto", "array_api_strict"),
+    Variant("torch", "torch", "auto", "torch"),
+    Variant("cupy", "cupy", "auto", "cupy"),
+)
+BY_NAME = {v.name: v for v in VARIANTS}
+
+
+def required() -> set[str]:
+    """``RNN_XP_TEST_REQUIRE``: modules whose absence is a failure, not a skip."""
+    return set(os.environ.get("RNN_XP_TEST_REQUIRE", "").replace(",", " ").split())
+
+
+def available(*, twins: bool = False) -> list[Variant]:
+    """The variants that can run here, without ``numpy-generic`` unless `twins`."""
+    return [
+        v for v in VARIANTS if v.problem() is None and (twins or v.name != "numpy-generic")
+    ]
+
+
+@contextmanager
+def kernel_mode(mode: str) -> Iterator[None]:
+    """``RNN_XP_KERNELS`` while the block runs; layers choose their kernels at first use."""
+    before = os.environ.get("RNN_XP_KERNELS")
+    os.environ["RNN_XP_KERNELS"] = mode
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["RNN_XP_KERNELS"]
+        else:
+            os.environ["RNN_XP_KERNELS"] = before
+
+
+@contextmanager
+def no_host_transfer() -> Iterator[None]:
+    """Make every conversion of an array-api-strict array to a Python scalar an error.
+
+    On a GPU such a conversion waits for the device. It is the only way from there to the
+    host that needs no library call by name.
+    """
+    import array_api_strict
+
+    array_type = type(array_api_strict.zeros(1))
+    names = ("__float__", "__bool__", "__int__", "__index__", "__complex__")
+    originals = {name: getattr(array_type, name) for name in names}
+
+    def refuse(name: str):
+        def raiser(self):
+            raise AssertionError(f"hidden host transfer: {name} of an array of shape {self.shape}")
+
+        return raiser
+
+    for name in names:
+        setattr(array_type, name, refuse(name))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(array_type, name, original)

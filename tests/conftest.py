@@ -1,0 +1,66 @@
+"""Fixtures that all tests share: the backends, and an environment without surprises."""
+
+import os
+
+import numpy as np
+import pytest
+
+# What a user has set must not decide what the tests test. At import, so that it holds for
+# subprocesses and for what reads it while modules are collected.
+for _name in ("RNN_BACKEND", "RNN_XP_KERNELS"):
+    os.environ.pop(_name, None)
+
+import backends
+
+
+def pytest_report_header(config):
+    on, off = [], []
+    for variant in backends.VARIANTS:
+        problem = variant.problem()
+        if problem is None:
+            on.append(variant.name)
+        else:
+            off.append(f"array backend off: {variant.name} ({problem})")
+    return [f"array backends on: {', '.join(on)}", *off]
+
+
+def open_or_skip(variant, monkeypatch):
+    problem = variant.problem()
+    if problem is not None:
+        message = f"{variant.name}: {problem}"
+        if variant.module in backends.required():
+            pytest.fail(f"RNN_XP_TEST_REQUIRE asks for {message}")
+        pytest.skip(message)
+    monkeypatch.setenv("RNN_XP_KERNELS", variant.mode)
+    return variant.open()
+
+
+@pytest.fixture(params=backends.VARIANTS, ids=lambda v: v.name)
+def variant(request):
+    """Every backend, as a `backends.Variant`."""
+    return request.param
+
+
+@pytest.fixture
+def be(variant, monkeypatch):
+    """Every backend, as a `rnn_xp.backend.Backend`, with its kernel mode set."""
+    return open_or_skip(variant, monkeypatch)
+
+
+@pytest.fixture
+def strict():
+    """array-api-strict on its non-default device."""
+    pytest.importorskip("array_api_strict")
+    return backends.BY_NAME["array_api_strict"].open()
+
+
+@pytest.fixture
+def torch_backend(monkeypatch):
+    """torch on the CPU; skipped (or failed, if required) where torch is missing."""
+    return open_or_skip(backends.BY_NAME["torch"], monkeypatch)
+
+
+@pytest.fixture
+def rng():
+    """NumPy generator with a fixed seed."""
+    return np.random.default_rng(20240229)

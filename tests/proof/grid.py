@@ -1,0 +1,60 @@
+"""The proof grid as data: every layer, with every option, that must match every oracle.
+
+Both the tests in this folder and ``docs/proof_table.py``, which prints the table of the
+README, run these rows. Adding a layer to the grid is adding a line here.
+
+The numbers are small on purpose (N = 3 rows, T = 4 steps, D = 2, H = 3): central
+differences cost two forward passes for every input element.
+"""
+
+from dataclasses import dataclass
+
+from proof.parts import PARTS
+from proof.sequences import KINDS, SequenceCase, StatefulCase
+
+N, T = 3, 4
+
+LENGTHS = (4, 0, 2)  # full, empty, short
+MASK = (  # True where a step counts
+    (True, False, True, True),  # a hole
+    (False, False, True, True),  # padding on the left
+    (False, False, False, False),  # nothing
+)
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a layer is used; `column` is where its error is shown in the README's table."""
+
+    name: str
+    column: str
+    net: str = "single"
+    lengths: tuple | None = None
+    mask: tuple | None = None
+    stateful: bool = False
+    time_major: bool = False
+
+
+OPTIONS = (
+    Option("plain", "plain"),
+    Option("time-major", "plain", time_major=True),
+    Option("lengths", "lengths", lengths=LENGTHS),
+    Option("mask", "mask", mask=MASK),
+    Option("time-major mask", "mask", mask=MASK, time_major=True),
+    Option("stateful", "stateful", stateful=True),
+    Option("stateful mask", "stateful", mask=MASK, stateful=True),
+    Option("bidirectional", "bidirectional", net="bidirectional"),
+    Option("bidirectional lengths", "bidirectional", net="bidirectional", lengths=LENGTHS),
+    Option("bidirectional mask", "bidirectional", net="bidirectional", mask=MASK),
+    Option("stacked", "stacked", net="stacked"),
+    Option("stacked lengths", "stacked", net="stacked", lengths=LENGTHS),
+)
+COLUMNS = tuple(dict.fromkeys(o.column for o in OPTIONS))
+
+SEQUENCES = tuple(
+    (StatefulCase if option.stateful else SequenceCase)(kind, option, N, T)
+    for kind in KINDS.values()
+    for option in OPTIONS
+)
+
+ROWS = (*SEQUENCES, *PARTS)

@@ -1,0 +1,90 @@
+"""What a backward pass is compared with, and how far apart the two may be.
+
+Errors are relative to the largest entry of the reference array, each array on its own.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from rnn_xp.backend import get_backend
+
+# Central differences with step h err by h**2 f''' / 6 (about 1e-11 for h = 1e-5 and third
+# derivatives of order one) and by the rounding of two forward passes over 2 h (about
+# 1e-16 * 10 / 2e-5 = 5e-11). Of the grid's largest gradient entries, of order one, this
+# leaves errors below 1e-9; the tolerance has room for arrays whose largest entry is 0.01.
+STEP = 1e-5
+DIFFERENCES = 1e-7
+# Two float64 computations of one formula differ by the order of their sums only.
+FLOAT64 = 1e-12
+FLOAT32_FORWARD = 1e-6
+FLOAT32_GRADIENT = 5e-6
+
+
+def relative_error(given, reference):
+    """Largest difference, relative to the largest entry of `reference` (if that is not 0)."""
+    given, reference = np.asarray(given, np.float64), np.asarray(reference, np.float64)
+    assert given.shape == reference.shape, f"shape {given.shape}, reference {reference.shape}"
+    if not np.isfinite(given).all():
+        return np.inf
+    scale = np.abs(reference).max(initial=0.0)
+    difference = np.abs(given - reference).max(initial=0.0)
+    return float(difference / scale if scale > 0.0 else difference)
+
+
+def worst(given, references):
+    """``(error, name)`` of the array that is furthest from its reference."""
+    assert given.keys() == references.keys()
+    return max((relative_error(given[name], references[name]), name) for name in references)
+
+
+@lru_cache(maxsize=None)
+def _jacobian(case):
+    """Central differences: ``{input: {output: array (input size, output size)}}``."""
+    numpy = get_backend("numpy")
+    slopes = {}
+    for name, value in case.inputs.items():
+        rows = []
+        for index in np.ndindex(value.shape):
+            sides = []
+            for step in (STEP, -STEP):
+                moved = value.copy()
+                moved[index] += step
+                sides.append(case.forward({**case.inputs, name: moved}, numpy, "float64"))
+            width = 2.0 * STEP
+            rows.append({k: (sides[0][k] - sides[1][k]).ravel() / width for k in case.upstream})
+        slopes[name] = {k: np.stack([row[k] for row in rows]) for k in case.upstream}
+    return slopes
+
+
+def differences(case, chosen):
+    """Gradient of ``sum(output * upstream)`` over the `chosen` outputs, by differences."""
+    slopes = _jacobian(case)
+    return {
+        name: sum(slopes[name][k] @ case.upstream[k].ravel() for k in chosen).reshape(value.shape)
+        for name, value in case.inputs.items()
+    }
+
+
+@lru_cache(maxsize=None)
+def _autograd(case, chosen):
+    import torch
+
+    leaves = {
+        name: torch.tensor(value, dtype=torch.float64, requires_grad=True)
+        for name, value in case.inputs.items()
+    }
+    outputs = case.torch(leaves)
+    loss = sum((outputs[k] * torch.tensor(case.upstream[k])).sum() for k in chosen)
+    grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    zeros = {name: np.zeros_like(value) for name, value in case.inputs.items()}
+    gradients = {
+        name: zeros[name] if grad is None else grad.numpy()
+        for name, grad in zip(leaves, grads, strict=True)
+    }
+    return {k: v.detach().numpy() for k, v in outputs.items()}, gradients
+
+
+def autograd(case, chosen):
+    """``(outputs, gradients)`` by torch's own layers and its automatic differentiation."""
+    return _autograd(case, tuple(chosen))
