@@ -1,51 +1,96 @@
 """Files that are either the old one or the new one, never half of it."""
 
-import contextlib
+import errno
 import os
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from rnn_xp.errors import CheckpointError
+from rnn_xp.errors import CheckpointError, RnnXpError
 
 
-@contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
-    """Write a file beside `path`, and put it in its place when it is complete.
+class AtomicFile:
+    """A file being written; made by `atomic_write`.
 
-    An error or a kill on the way leaves what was there before. The data is on the disk
-    before the name changes.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be written: the disk is full, or the folder is not writable.
+    Its methods turn an `OSError` (a full disk, above all) into one clear line.
     """
-    path = Path(path)
-    temporary = None
+
+    def __init__(self, file: IO[bytes], path: Path, error_class: type[RnnXpError]):
+        self._file = file
+        self._path = path
+        self._error_class = error_class
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append `data`."""
+        with _named(self._path, self._error_class):
+            self._file.write(data)
+
+    def rewind(self) -> None:
+        """Go back to the beginning, to write over what is there."""
+        with _named(self._path, self._error_class):
+            self._file.seek(0)
+
+    def finish(self) -> None:
+        """Wait until everything is on the disk."""
+        with _named(self._path, self._error_class):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+@contextmanager
+def atomic_write(
+    path: str | os.PathLike[str], error_class: type[RnnXpError] = CheckpointError
+) -> Iterator[AtomicFile]:
+    """Write a file through a temporary one beside it, which is renamed at the end.
+
+    Whatever happens, `path` is either as it was before or complete; after an exception
+    (`KeyboardInterrupt` too) the temporary file is gone.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Its folder must exist.
+    error_class : type
+        What to raise if the file cannot be written.
+
+    Yields
+    ------
+    AtomicFile
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with _named(target, error_class):
+        file = open_temporary(temporary)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
+        atomic = AtomicFile(file, target, error_class)
+        try:
+            yield atomic
+            atomic.finish()
+        finally:
+            # After a failed write the buffer is still full, so closing fails once more;
+            # the first error is the one to report.
+            with suppress(OSError):
+                file.close()
+        with _named(target, error_class):
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+
+
+def open_temporary(path: Path) -> IO[bytes]:
+    """Create the temporary file."""
+    return path.open("wb")
+
+
+@contextmanager
+def _named(path: Path, error_class: type[RnnXpError]) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose "
-            "another folder"
-        ) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def _umask() -> int:
-    # The only portable way to read the umask is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        remedy = "check the folder and its permissions"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some space or choose another place; nothing was changed"
+        raise error_class(f"{path}: cannot be written: {error.strerror}; {remedy}") from error

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_xp.data.atomic import atomic_write
+from rnn_xp.files import atomic_write
 from rnn_xp.data.tokenizers import Tokenizer
 from rnn_xp.errors import CheckpointError, DataError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnn_xp.data import atomic
+from rnn_xp import files as atomic
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

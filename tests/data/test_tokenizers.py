@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_xp.data import tokenizers as tk
-from rnn_xp.data.atomic import atomic_write
+from rnn_xp.files import atomic_write
 from rnn_xp.data.text import TextFile
 from rnn_xp.data.tokenizers import (
     ByteTokenizer,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_xp.data.atomic import atomic_write
+from rnn_xp.files import atomic_write
 from rnn_xp.errors import CheckpointError, DataError
 
 FORMAT_VERSION = 1
