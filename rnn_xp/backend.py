@@ -98,7 +98,7 @@ def to_host(array: Array) -> Any:
     if library == "cupy":
         return array.get()
     if library == "torch":
-        return array.detach().cpu().numpy()
+        return array.detach().cpu().numpy().copy()
     if library == "array_api_strict":
         xp = namespace_of(array)
         return np.asarray(array.to_device(xp.Device("CPU_DEVICE"))).copy()
@@ -266,9 +266,26 @@ def _open(name: str, device: str | None) -> Backend:
             f"backend {name!r} was asked for, but {name} is not installed ({error})"
         ) from error
     if name == "torch":
-        xp = importlib.import_module("array_api_compat.torch")
-        return Backend("torch", xp, library.device(device or "cpu"))
-    return Backend(name, library, library.Device(device or "CPU_DEVICE"))
+        return _open_torch(library, device or "cpu")
+    try:
+        return Backend(name, library, library.Device(device or "CPU_DEVICE"))
+    except ValueError as error:
+        raise ValueError(f"backend '{name}:{device}': {_one_line(error)}") from error
+
+
+def _open_torch(torch: Any, device: str) -> Backend:
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"backend 'torch:{device}': {_one_line(error)}") from error
+    try:
+        torch.zeros(1, device=target)
+    except (RuntimeError, AssertionError) as error:  # the latter without CUDA support
+        raise BackendUnavailable(
+            f"backend 'torch:{device}' was asked for, but torch cannot use it "
+            f"({_one_line(error)}); 'torch' is the CPU"
+        ) from error
+    return Backend("torch", importlib.import_module("array_api_compat.torch"), target)
 
 
 def _open_cupy(device: str | None) -> Backend:

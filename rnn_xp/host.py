@@ -12,7 +12,7 @@ import numpy as np
 
 from rnn_xp._typing import Array
 from rnn_xp.errors import DataError, DTypeError, ShapeError
-from rnn_xp.namespace import namespace_of
+from rnn_xp.namespace import namespace_of, require_home
 
 
 @dataclass(slots=True)
@@ -83,13 +83,36 @@ def host_integers(values: Any, where: str, what: str) -> Any:
     ------
     DTypeError
         If they are not integers.
+    ShapeError
+        If they are lists of several lengths.
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(
+            f"{where}: {what} is a ragged list, expected rows of one length"
+        ) from error
     if array.dtype.kind not in "iu":
         if array.size == 0 and not isinstance(values, np.ndarray):
             return array.astype(np.int64)
         raise DTypeError(f"{where}: {what} has dtype {array.dtype}, expected integers")
     return array
+
+
+def device_integers(values: Array, like: Array, where: str, what: str) -> Array:
+    """Return `values`, integers that are on the device already.
+
+    Raises
+    ------
+    MixedBackendError
+        If they are not where `like` lives.
+    DTypeError
+        If they are not integers.
+    """
+    require_home(values, like, where, what)
+    if not namespace_of(values).isdtype(values.dtype, "integral"):
+        raise DTypeError(f"{where}: {what} has dtype {values.dtype}, expected integers")
+    return values
 
 
 def check_range(ids: Any, size: int, where: str, what: str) -> None:
@@ -116,8 +139,8 @@ def token_ids(ids: Any, size: int, like: Array, where: str) -> TokenIds:
         The layer's name, for messages.
     """
     if not is_host(ids):
-        xp = namespace_of(ids)
-        return TokenIds(xp.reshape(ids, (-1,)))
+        xp = namespace_of(like)
+        return TokenIds(xp.reshape(device_integers(ids, like, where, "ids"), (-1,)))
     host = host_integers(ids, where, "ids").reshape(-1)
     check_range(host, size, where, "ids")
     host = host.astype(np.int64, copy=False)
@@ -127,8 +150,8 @@ def token_ids(ids: Any, size: int, like: Array, where: str) -> TokenIds:
 def targets(ids: Any, size: int, like: Array, ignore_label: int, where: str) -> Targets:
     """Flatten, check and upload target ids; those equal to `ignore_label` are ignored."""
     if not is_host(ids):
-        xp = namespace_of(ids)
-        flat = xp.reshape(ids, (-1,))
+        xp = namespace_of(like)
+        flat = xp.reshape(device_integers(ids, like, where, "targets"), (-1,))
         valid = flat != ignore_label
         safe = xp.where(valid, flat, xp.zeros_like(flat))
         return Targets(safe, valid, xp.sum(xp.astype(valid, like.dtype)))
@@ -156,7 +179,9 @@ def time_mask(
 
     Raises
     ------
-    ShapeError, DTypeError, DataError
+    ShapeError, DTypeError, DataError, MixedBackendError
+    ValueError
+        If both are given.
     """
     if lengths is not None and mask is not None:
         raise ValueError(f"{where}: give lengths or mask, not both")
@@ -165,7 +190,10 @@ def time_mask(
     if mask is None:
         return None
     host = is_host(mask)
-    mask = np.asarray(mask) if host else mask
+    if host:
+        mask = np.asarray(mask)
+    else:
+        require_home(mask, like, where, "mask")
     boolean = np.dtype(bool) if host else namespace_of(mask).bool
     if mask.dtype != boolean:
         raise DTypeError(f"{where}: mask has dtype {mask.dtype}, expected bool")
@@ -182,6 +210,8 @@ def time_mask(
 def _mask_from_lengths(lengths: Any, N: int, T: int, like: Array, where: str) -> Array:
     if is_host(lengths):
         lengths = host_integers(lengths, where, "lengths")
+    else:
+        lengths = device_integers(lengths, like, where, "lengths")
     if tuple(lengths.shape) != (N,):
         raise ShapeError(
             f"{where}: lengths has shape {tuple(lengths.shape)}, expected (N,) = ({N},)"

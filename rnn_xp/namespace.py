@@ -51,15 +51,41 @@ def require_shape(array: Array, shape: tuple[int, ...], where: str, what: str, n
         )
 
 
-def require_like(array: Array, reference: Array, where: str, what: str) -> None:
-    """Raise unless `array` lives where `reference` lives and has its dtype.
+def require_float(array: Array, where: str, what: str) -> None:
+    """Raise unless `array` is a float32 or float64 array that this package may compute with.
+
+    Raises
+    ------
+    DTypeError
+        If it is not an array, or of another dtype.
+    TypeError
+        If it is a torch tensor that requires grad.
+    """
+    try:
+        xp = namespace_of(array)
+    except TypeError:
+        raise DTypeError(
+            f"{where}: {what} is a {_describe(array)}, expected an array of float32 or float64"
+        ) from None
+    float_dtype_name(array.dtype, xp, where, what)
+    refuse_autograd(array, where, what)
+
+
+def refuse_autograd(array: Array, where: str, what: str) -> None:
+    """Raise `TypeError` if `array` is a torch tensor that records what is done with it."""
+    if getattr(array, "requires_grad", False):
+        raise TypeError(
+            f"{where}: {what} is a torch tensor that requires grad; rnn_xp has its own backward "
+            "passes: pass tensor.detach()"
+        )
+
+
+def require_home(array: Array, reference: Array, where: str, what: str) -> None:
+    """Raise unless `array` is of the library and on the device of `reference`.
 
     Raises
     ------
     MixedBackendError
-        If `array` is of another array library or on another device.
-    DTypeError
-        If the dtypes differ.
     """
     if type(array) is not type(reference) and not _same_library(array, reference):
         raise MixedBackendError(
@@ -71,6 +97,22 @@ def require_like(array: Array, reference: Array, where: str, what: str) -> None:
             f"{where}: {what} is on device {array.device}, the parameters are on "
             f"{reference.device}; move one of them"
         )
+
+
+def require_like(array: Array, reference: Array, where: str, what: str) -> None:
+    """Raise unless `array` lives where `reference` lives and has its dtype.
+
+    Raises
+    ------
+    MixedBackendError
+        If `array` is of another array library or on another device.
+    DTypeError
+        If the dtypes differ.
+    TypeError
+        If `array` is a torch tensor that requires grad.
+    """
+    require_home(array, reference, where, what)
+    refuse_autograd(array, where, what)
     if array.dtype != reference.dtype:
         raise DTypeError(
             f"{where}: {what} has dtype {array.dtype}, the parameters have dtype "

@@ -50,7 +50,8 @@ def draw_dropout_mask(shape: tuple[int, ...], ratio: float, key: DropoutKey) -> 
     """Host dropout mask: 0 with probability `ratio`, else ``1 / (1 - ratio)``, float32.
 
     Element k (C order) takes bits ``16 * (k % 4)`` and up of word ``k // 4`` of the Philox
-    stream with key ``(seed, stream)`` and initial counter ``(0, 0, counter, 0)``; it is
+    stream with key ``(seed, stream)``, whose block j of four words has the counter
+    ``(j + 1, 0, counter, 0)`` (NumPy starts from 0 and advances before each block); it is
     dropped if they are below ``round(65536 * ratio)``. The factor uses the ratio so rounded,
     so the expectation of the mask is exactly one.
     """

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from rnn_xp._typing import Array, State
 from rnn_xp.errors import ShapeError
-from rnn_xp.namespace import float_dtype_name, namespace_of, require_like
+from rnn_xp.namespace import namespace_of, require_float, require_like
 
 
 class Cell(Protocol):
@@ -127,13 +127,7 @@ def check_weights(
     ------
     ShapeError, DTypeError, MixedBackendError
     """
-    xp = namespace_of(Wx)
-    if getattr(Wx, "requires_grad", False):
-        raise TypeError(
-            f"{where}: Wx is a torch tensor that requires grad; rnn_xp has its own backward "
-            "passes: pass Wx.detach()"
-        )
-    float_dtype_name(Wx.dtype, xp, where, "Wx")
+    require_float(Wx, where, "Wx")
     require_like(Wh, Wx, where, "Wh")
     require_like(b, Wx, where, "b")
     if len(Wh.shape) != 2 or Wh.shape[1] != gates * Wh.shape[0]:

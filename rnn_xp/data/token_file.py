@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_xp.files import atomic_write
 from rnn_xp.data.tokenizers import Tokenizer
 from rnn_xp.errors import CheckpointError, DataError
+from rnn_xp.files import atomic_write
 
 HEADER_BYTES = 512
 FORMAT_VERSION = 1

@@ -153,7 +153,7 @@ class ArrayReader:
 
 def kind_of(value: Any) -> str:
     """Name of a value's type, for a message."""
-    return type(value).__name__.lower()
+    return type(value).__name__
 
 
 def quote(text: str) -> str:

@@ -224,7 +224,7 @@ class _Machine:
 
 def _expect(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise Refused(f"found a {kind_of(value)} where a {kind.__name__.lower()} belongs")
+        raise Refused(f"found a {kind_of(value)} where a {kind.__name__} belongs")
     return value
 
 

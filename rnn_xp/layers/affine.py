@@ -3,11 +3,17 @@
 from rnn_xp._typing import Array
 from rnn_xp.errors import ShapeError
 from rnn_xp.layers.base import Layer
-from rnn_xp.namespace import namespace_of, require_like, require_shape
+from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
 
 def check_affine(where: str, W: Array, b: Array | None, transposed: bool) -> None:
-    """Raise `ShapeError` unless `W` (H, V), or (V, H) if `transposed`, and `b` (V,) fit."""
+    """Raise unless `W` (H, V), or (V, H) if `transposed`, and `b` (V,) fit together.
+
+    Raises
+    ------
+    ShapeError, DTypeError, MixedBackendError
+    """
+    require_float(W, where, "W")
     names = "(V, H)" if transposed else "(H, V)"
     if len(W.shape) != 2:
         raise ShapeError(f"{where}: W has shape {tuple(W.shape)}, expected {names}")

@@ -7,7 +7,7 @@ from rnn_xp.backend import Backend
 from rnn_xp.errors import ShapeError
 from rnn_xp.host import time_mask
 from rnn_xp.layers.base import Layer
-from rnn_xp.namespace import namespace_of, require_shape
+from rnn_xp.namespace import namespace_of, require_float, require_shape
 
 MERGES = ("concat", "sum", "mean", None)
 
@@ -82,6 +82,7 @@ class Bidirectional(Layer):
         hs : array, shape (N, T, H1 + H2) for "concat"; (N, T, H) for "sum" and "mean"
             Or a tuple of two arrays if `merge` is None.
         """
+        require_float(xs, self.name, "xs")
         if len(xs.shape) != 3:
             raise ShapeError(f"{self.name}: xs has shape {tuple(xs.shape)}, expected (N, T, D)")
         xp = namespace_of(xs)
@@ -108,10 +109,13 @@ class Bidirectional(Layer):
         Parameters
         ----------
         dhs : array, shape of what `forward` returned, or a tuple of two if `merge` is None
+            Gradient with respect to the output; None, also in the tuple, is zeros.
         """
         there_shape, back_shape = self._take_cache()
         axis = 0 if self.time_major else 1
-        if self.merge is None:
+        if dhs is None:
+            dthere = dback = None
+        elif self.merge is None:
             dthere, dback = dhs
         elif self.merge == "concat":
             H = there_shape[2]
@@ -119,10 +123,11 @@ class Bidirectional(Layer):
             require_shape(dhs, whole, self.name, "dhs", "(N, T, H1 + H2)")
             dthere, dback = dhs[:, :, :H], dhs[:, :, H:]
         else:
+            require_shape(dhs, there_shape, self.name, "dhs", "(N, T, H)")
             dthere = dback = dhs if self.merge == "sum" else 0.5 * dhs
-        xp = namespace_of(dthere)
         dx = self.forward_layer.backward(dthere)
-        dx_back = self.backward_layer.backward(xp.flip(dback, axis=axis))
+        xp = namespace_of(dx)
+        dx_back = self.backward_layer.backward(None if dback is None else xp.flip(dback, axis=axis))
         return dx + xp.flip(dx_back, axis=axis)
 
     def to(self, backend: str | Backend) -> "Bidirectional":

@@ -5,7 +5,13 @@ from rnn_xp.backend import Backend, backend_of, get_backend
 from rnn_xp.errors import ShapeError
 from rnn_xp.kernels import Kernels
 from rnn_xp.layers.base import Layer
-from rnn_xp.namespace import float_dtype_name, namespace_of, require_like, require_shape
+from rnn_xp.namespace import (
+    float_dtype_name,
+    namespace_of,
+    require_float,
+    require_like,
+    require_shape,
+)
 from rnn_xp.rng import DropoutKey, dropout_threshold
 
 
@@ -47,6 +53,10 @@ class TimeDropout(Layer):
             raise ValueError(
                 f"TimeDropout: dropout_ratio = {dropout_ratio}, expected 0 <= ratio < 1"
             )
+        if not (0 <= seed < 2**64 and 0 <= stream < 2**64):
+            raise ValueError(
+                f"TimeDropout: seed = {seed}, stream = {stream}, expected 0 to 2**64 - 1"
+            )
         super().__init__([])
         self.dropout_ratio = dropout_ratio
         self.variational = variational
@@ -62,6 +72,7 @@ class TimeDropout(Layer):
         ----------
         xs : array, shape (N, T, D), or (T, N, D) if `time_major`
         """
+        require_float(xs, self.name, "xs")
         if len(xs.shape) != 3:
             raise ShapeError(f"TimeDropout: xs has shape {tuple(xs.shape)}, expected (N, T, D)")
         self._cache = None

@@ -5,9 +5,9 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
 from rnn_xp.errors import ShapeError
-from rnn_xp.host import host_integers, is_host, token_ids
+from rnn_xp.host import device_integers, host_integers, is_host, token_ids
 from rnn_xp.layers.base import Layer
-from rnn_xp.namespace import namespace_of, require_like, require_shape
+from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
 
 class TimeEmbedding(Layer):
@@ -30,6 +30,7 @@ class TimeEmbedding(Layer):
     """
 
     def __init__(self, W: Array, *, time_major: bool = False, shared: bool = False):
+        require_float(W, "TimeEmbedding", "W")
         if len(W.shape) != 2:
             raise ShapeError(f"TimeEmbedding: W has shape {tuple(W.shape)}, expected (V, D)")
         super().__init__([W])
@@ -56,10 +57,11 @@ class TimeEmbedding(Layer):
         ------
         DataError
             If an id is not in ``[0, V)``.
+        DTypeError, ShapeError, MixedBackendError
         """
         W = self.params[0]
         V, D = W.shape
-        ids = _two_dimensional(ids, self.name)
+        ids = _two_dimensional(ids, W, self.name)
         shape = tuple(ids.shape)
         if self.time_major:
             ids, shape = ids.T, shape[::-1]
@@ -94,9 +96,11 @@ class TimeEmbedding(Layer):
         return moved
 
 
-def _two_dimensional(ids: Any, where: str) -> Any:
+def _two_dimensional(ids: Any, W: Array, where: str) -> Any:
     if is_host(ids):
         ids = host_integers(ids, where, "ids")
+    else:
+        device_integers(ids, W, where, "ids")
     if len(ids.shape) != 2:
         raise ShapeError(f"{where}: ids has shape {tuple(ids.shape)}, expected (N, T)")
     return ids

@@ -5,10 +5,10 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.backend import backend_of
 from rnn_xp.errors import ShapeError
-from rnn_xp.host import Targets, host_integers, is_host, targets
+from rnn_xp.host import Targets, device_integers, host_integers, is_host, targets
 from rnn_xp.layers.affine import check_affine
 from rnn_xp.layers.base import Layer
-from rnn_xp.namespace import float_dtype_name, namespace_of, require_like
+from rnn_xp.namespace import float_dtype_name, namespace_of, require_float, require_like
 
 
 class LossLayer(Layer):
@@ -33,6 +33,8 @@ class LossLayer(Layer):
         """Check `ts` (N, T) against `xs`, and bring it into the order of its rows."""
         if is_host(ts):
             ts = host_integers(ts, self.name, "ts")
+        else:
+            device_integers(ts, xs, self.name, "ts")
         shape = tuple(xs.shape[:2][::-1] if self.time_major else xs.shape[:2])
         given = tuple(ts.shape)
         if given != shape:
@@ -95,7 +97,8 @@ class TimeSoftmaxWithLoss(LossLayer):
         loss : array, 0-d
             Nats per counted token; on the device, ``float(loss)`` waits for it.
         """
-        if len(xs.shape) != 3:
+        require_float(xs, self.name, "xs")
+        if len(xs.shape) != 3 or 0 in xs.shape:
             raise ShapeError(f"{self.name}: xs has shape {tuple(xs.shape)}, expected (N, T, V)")
         xp = namespace_of(xs)
         V = xs.shape[2]
@@ -160,7 +163,7 @@ class TimeAffineSoftmaxWithLoss(LossLayer):
         W = self.params[0]
         H = W.shape[1 if self.transposed else 0]
         require_like(xs, W, self.name, "xs")
-        if len(xs.shape) != 3 or xs.shape[2] != H:
+        if len(xs.shape) != 3 or xs.shape[2] != H or 0 in xs.shape:
             raise ShapeError(
                 f"{self.name}: xs has shape {tuple(xs.shape)}, expected (N, T, H) with H = {H}"
             )

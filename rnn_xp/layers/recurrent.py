@@ -9,7 +9,7 @@ from rnn_xp.errors import ShapeError
 from rnn_xp.host import time_mask
 from rnn_xp.initializers import recurrent_weights
 from rnn_xp.layers.base import Layer
-from rnn_xp.layers.state import StateKeeper
+from rnn_xp.layers.state import StateKeeper, copy_state
 from rnn_xp.namespace import namespace_of, require_like, require_shape
 from rnn_xp.rng import Generator, make_generator
 
@@ -120,6 +120,14 @@ class RecurrentLayer(Layer):
 
     @state.setter
     def state(self, value: tuple[Array, ...] | None) -> None:
+        """Set where the next call starts; the arrays are adopted, not copied."""
+        if value is not None:
+            if not isinstance(value, tuple) or len(value) != len(self.state_names):
+                raise TypeError(
+                    f"{self.name}: state is set to a {type(value).__name__}, expected a tuple "
+                    f"({', '.join(self.state_names)},)"
+                )
+            self._check_state(*value)
         self._keeper.set(value)
 
     def reset_state(self) -> None:
@@ -127,12 +135,18 @@ class RecurrentLayer(Layer):
         self._keeper.set(None)
 
     def _set_state(self, *parts: Array | None) -> None:
-        Wh = self.params[1]
-        xp, H = namespace_of(Wh), Wh.shape[0]
         given = [p for p in parts if p is not None]
         if not given:
             self.reset_state()
             return
+        self._check_state(*parts)
+        zeros = namespace_of(given[0]).zeros_like(given[0])
+        # Copies, so that what the caller does to its arrays later cannot change the state.
+        self._keeper.set(copy_state(tuple(zeros if p is None else p for p in parts)))
+
+    def _check_state(self, *parts: Array | None) -> None:
+        Wh = self.params[1]
+        H, N = Wh.shape[0], None
         for name, part in zip(self.state_names, parts, strict=True):
             if part is None:
                 continue
@@ -141,10 +155,8 @@ class RecurrentLayer(Layer):
                 raise ShapeError(
                     f"{self.name}: {name} has shape {tuple(part.shape)}, expected (N, H) = (N, {H})"
                 )
-            require_shape(part, tuple(given[0].shape), self.name, name, "(N, H)")
-        zeros = xp.zeros_like(given[0])
-        # Copies, so that what the caller does to its arrays later cannot change the state.
-        self._keeper.set(tuple(zeros if p is None else p + zeros for p in parts))
+            N = part.shape[0] if N is None else N
+            require_shape(part, (N, H), self.name, name, "(N, H)")
 
     def forward(
         self, xs: Array, lengths: Any = None, mask: Any = None, train: bool = True

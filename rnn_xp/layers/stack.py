@@ -27,8 +27,18 @@ class Stack(Layer):
     def __init__(self, layers: list[Any]):
         if not layers:
             raise ValueError("Stack: needs at least one layer")
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise ValueError("Stack: a layer is there twice; it keeps one cache, so make another")
+        orders = {layer.time_major for layer in layers if hasattr(layer, "time_major")}
+        if len(orders) > 1:
+            raise ValueError("Stack: some layers are time_major, others are not")
         self.layers = list(layers)
         self._kernels = None
+
+    @property
+    def time_major(self) -> bool:
+        """Whether sequences are (T, N, ...)."""
+        return any(getattr(layer, "time_major", False) for layer in self.layers)
 
     @property
     def params(self) -> list[Array]:  # type: ignore[override]

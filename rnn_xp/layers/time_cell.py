@@ -11,8 +11,8 @@ from rnn_xp.host import time_mask
 from rnn_xp.kernels.generic.sequence import sequence_backward, sequence_forward
 from rnn_xp.kernels.generic.states import map_states
 from rnn_xp.layers.base import Layer
-from rnn_xp.layers.state import StateKeeper
-from rnn_xp.namespace import namespace_of, require_like, require_shape
+from rnn_xp.layers.state import StateKeeper, copy_state, first_array
+from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
 
 class TimeCell(Layer):
@@ -57,14 +57,22 @@ class TimeCell(Layer):
 
     @state.setter
     def state(self, value: State | None) -> None:
+        """Set where the next call starts; the arrays are adopted, not copied."""
         if value is not None:
-            like = self.cell.zero_state(1)
-            map_states(lambda given, own: require_like(given, own, self.name, "state"), value, like)
+            self._check_state(value, None, "state")
         self._keeper.set(value)
 
     def set_state(self, state: State | None) -> None:
-        """Set the state that the next call starts from; None is zeros."""
+        """Set the state that the next call starts from.
+
+        Parameters
+        ----------
+        state : array or (nested) tuple of array, or None
+            In the structure of the cell's state, each part (N, its width). Copied; None is
+            zeros. A layer that is not stateful uses it for one call.
+        """
         self.state = state
+        self._keeper.set(copy_state(state))
 
     def reset_state(self) -> None:
         """Start the next call from zeros."""
@@ -74,12 +82,16 @@ class TimeCell(Layer):
         self, xs: Array, lengths: Any = None, mask: Any = None, train: bool = True
     ) -> Array:
         """Run the cell; arguments and result as in `rnn_xp.layers.TimeRNN.forward`."""
-        xp = namespace_of(xs)
         if self.params:
             require_like(xs, self.params[0], self.name, "xs")
-        if len(xs.shape) != 3 or 0 in xs.shape[:2]:
+        else:
+            require_float(xs, self.name, "xs")
+        D = getattr(self.cell, "input_size", None)  # the protocol does not ask for it
+        if len(xs.shape) != 3 or 0 in xs.shape[:2] or D not in (None, xs.shape[2]):
             names = "(T, N, D)" if self.time_major else "(N, T, D)"
+            names += "" if D is None else f" with D = {D}"
             raise ShapeError(f"{self.name}: xs has shape {tuple(xs.shape)}, expected {names}")
+        xp = namespace_of(xs)
         x = xs if self.time_major else xp.permute_dims(xs, (1, 0, 2))
         T, N = x.shape[:2]
         valid = time_mask(lengths, mask, N, T, xs, self.time_major, self.name)
@@ -88,7 +100,7 @@ class TimeCell(Layer):
             state = self.cell.zero_state(N)
         self._cache = None
         outputs, final, cache = sequence_forward(self.cell, x, state, valid, keep=train)
-        self._cache = (cache, tuple(outputs.shape)) if train else None
+        self._cache = (cache, tuple(outputs.shape), x) if train else None
         self._keeper.finish(final)
         return outputs if self.time_major else xp.permute_dims(outputs, (1, 0, 2))
 
@@ -106,16 +118,34 @@ class TimeCell(Layer):
         -------
         dxs : array, shape of `xs`
         """
-        cache, (T, N, width) = self._take_cache()
+        cache, (T, N, width), x = self._take_cache()
         for grad in self.grads:
             grad[...] = namespace_of(grad).zeros_like(grad)
         if doutputs is not None:
+            require_like(doutputs, x, self.name, "doutputs")
             xp = namespace_of(doutputs)
             shape = (T, N, width) if self.time_major else (N, T, width)
             require_shape(doutputs, shape, self.name, "doutputs", "(N, T, output_size)")
             doutputs = doutputs if self.time_major else xp.permute_dims(doutputs, (1, 0, 2))
+        if dstate is not None:
+            self._check_state(dstate, N, "dstate")
         dx, self.dstate = sequence_backward(doutputs, dstate, cache)
         return dx if self.time_major else namespace_of(dx).permute_dims(dx, (1, 0, 2))
+
+    def _check_state(self, state: State, N: int | None, what: str) -> None:
+        """Raise unless `state` has the structure and the widths of the cell's own."""
+        own = self.cell.zero_state(1)
+        given, expected = _structure(state), _structure(own)
+        if given != expected:
+            raise ShapeError(f"{self.name}: {what} is {given}, expected {expected}")
+        map_states(lambda a, like: require_like(a, like, self.name, what), state, own)
+        if N is None:
+            N = first_array(state).shape[0]
+        map_states(
+            lambda a, like: require_shape(a, (N, *like.shape[1:]), self.name, what, "(N, width)"),
+            state,
+            own,
+        )
 
     def to(self, backend: str | Backend) -> "TimeCell":
         """A copy on another backend; the cell's `params` and `grads` must be assignable."""
@@ -128,3 +158,9 @@ class TimeCell(Layer):
         super()._forget()
         self._keeper = StateKeeper(self._keeper.stateful)
         self.dstate = None
+
+
+def _structure(state: State) -> str:
+    if isinstance(state, tuple):
+        return f"({', '.join(_structure(part) for part in state)},)"
+    return "array"

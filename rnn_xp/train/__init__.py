@@ -15,24 +15,37 @@
     evaluate(model, ids, "exact")             # -> Evaluation
 """
 
+from rnn_xp.train.curve import draw_curve
+from rnn_xp.train.diagnose import diagnose
 from rnn_xp.train.evaluate import PROTOCOLS, Evaluation, evaluate, perplexity
 from rnn_xp.train.presets import PRESETS, Preset, get_preset, make_settings
 from rnn_xp.train.report import ProgressReporter, Reporter, RunInfo, readable
+from rnn_xp.train.result import TrainResult
+from rnn_xp.train.run_config import RunConfig
+from rnn_xp.train.run_folder import RunFolder
 from rnn_xp.train.settings import TrainSettings, option_name
+from rnn_xp.train.start import CHANGEABLE, train
 
 __all__ = [
+    "CHANGEABLE",
     "PRESETS",
     "PROTOCOLS",
     "Evaluation",
     "Preset",
     "ProgressReporter",
     "Reporter",
+    "RunConfig",
+    "RunFolder",
     "RunInfo",
+    "TrainResult",
     "TrainSettings",
+    "diagnose",
+    "draw_curve",
     "evaluate",
     "get_preset",
     "make_settings",
     "option_name",
     "perplexity",
     "readable",
+    "train",
 ]

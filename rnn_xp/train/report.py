@@ -60,10 +60,12 @@ class Reporter:
         """Training ended, for whatever reason; also called after an error."""
 
 
-def readable(nats: float, level: str) -> str:
+def readable(nats: float | None, level: str) -> str:
     """A loss as the level's readers know it: perplexity, or bits a character or byte."""
     from rnn_xp.train.evaluate import perplexity
 
+    if nats is None:
+        return "not finite"
     if level == "word":
         return f"perplexity {perplexity(nats):.2f}"
     return f"{nats / 0.6931471805599453:.3f} bits/{level}"

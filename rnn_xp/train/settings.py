@@ -99,7 +99,7 @@ class TrainSettings:
     eps : float or None
         None is the optimizer's own.
     weight_decay : float or None
-        Of SGD, Adam and AdamW; None is 0.
+        Of SGD, Adam and AdamW; None is the optimizer's own, 0.01 for AdamW, else 0.
     clip : float or None
         Largest global norm of the gradient; None does not clip.
     clip_values : float or None

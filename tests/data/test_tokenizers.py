@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_xp.data import tokenizers as tk
-from rnn_xp.files import atomic_write
 from rnn_xp.data.text import TextFile
 from rnn_xp.data.tokenizers import (
     ByteTokenizer,
@@ -22,6 +21,7 @@ from rnn_xp.data.tokenizers import (
     tokenizer_from_json,
 )
 from rnn_xp.errors import CheckpointError, DataError, RnnXpError
+from rnn_xp.files import atomic_write
 
 POEM = "白日依山盡,黃河入海流。\n欲窮千里目,更上一層樓。\n"
 PIECES = st.lists(st.text(alphabet="ab \n\t白日\U0001f600\U0001f468\u200d\u0301é\xa0", max_size=9))

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_xp.files import atomic_write
 from rnn_xp.errors import CheckpointError, DataError
+from rnn_xp.files import atomic_write
 
 FORMAT_VERSION = 1
 Ids: TypeAlias = NDArray[np.int64]

@@ -13,7 +13,12 @@ from typing import Any
 from rnn_xp._typing import Array, State
 from rnn_xp.cells import GRUCell, LSTMCell, RNNCell
 from rnn_xp.cells.base import Cell
-from rnn_xp.kernels.generic.states import add_states, select_states, zero_where_not
+from rnn_xp.kernels.generic.states import (
+    add_states,
+    copy_states,
+    select_states,
+    zero_where_not,
+)
 from rnn_xp.namespace import namespace_of
 
 
@@ -55,7 +60,8 @@ def sequence_forward(
         outputs.append(output)
         if keep:
             caches.append(cache)
-    return xp.stack(outputs, axis=0), state, (cell, caches, mask, x) if keep else None
+    # A copy, because cells keep arrays of their state and the final one is the caller's.
+    return xp.stack(outputs, axis=0), copy_states(state), (cell, caches, mask, x) if keep else None
 
 
 def sequence_backward(

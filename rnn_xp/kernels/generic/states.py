@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnn_xp._typing import Array, Namespace, State
+from rnn_xp.namespace import namespace_of
 
 
 def map_states(function: Callable[..., Any], *states: State) -> State:
@@ -32,6 +33,11 @@ def select_states(valid: Array, if_valid: State, otherwise: State, xp: Namespace
         )
 
     return map_states(select, if_valid, otherwise)
+
+
+def copy_states(state: State) -> State:
+    """The same state in new arrays."""
+    return map_states(lambda a: namespace_of(a).asarray(a, copy=True, device=a.device), state)
 
 
 def add_states(a: State, b: State) -> State:

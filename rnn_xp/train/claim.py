@@ -1,0 +1,72 @@
+"""Making room for a run: what may be written over, and what may be deleted."""
+
+from pathlib import Path
+
+from rnn_xp.errors import CheckpointError
+from rnn_xp.train.run_config import read_config
+from rnn_xp.train.run_folder import FILES
+
+
+def check_free(path: str | Path, overwrite: bool) -> Path:
+    """Raise unless a new run may be written to `path`.
+
+    Raises
+    ------
+    CheckpointError
+        If there is something already: without `overwrite` anything, with it anything that
+        is not a run folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        return path
+    if not path.is_dir():
+        raise CheckpointError(f"--out {path}: is a file, expected a new folder")
+    found = [entry.name for entry in path.iterdir() if not _temporary(entry)]
+    ours = read_config(path, strict=False) is not None
+    if not found:
+        return path
+    if not overwrite:
+        remedy = (
+            f"go on with it (rnn-xp train --resume {path}), replace it (--overwrite), or choose "
+            "another --out"
+            if ours
+            else "it is not a run folder: choose another --out"
+        )
+        raise CheckpointError(f"--out {path}: already holds {_listed(found)}; {remedy}")
+    if not ours and any(name in FILES for name in found):
+        raise CheckpointError(
+            f"--out {path}: holds {_listed([n for n in found if n in FILES])} that no run of "
+            "rnn_xp wrote; --overwrite leaves such files alone: choose another --out"
+        )
+    return path
+
+
+def clear(path: Path) -> None:
+    """Make the folder, and delete the files that an old run left there; no others."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # The configuration goes last: as long as it is there, the folder is known as ours.
+        for name in reversed(FILES):
+            if not name.endswith(".tokens"):
+                (path / name).unlink(missing_ok=True)
+        remove_temporary(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"--out {path}: cannot be written: {error.strerror}; choose another folder"
+        ) from error
+
+
+def remove_temporary(path: Path) -> None:
+    """Delete what writes that were killed on the way left."""
+    for entry in path.iterdir():
+        if _temporary(entry):
+            entry.unlink(missing_ok=True)
+
+
+def _temporary(entry: Path) -> bool:
+    return any(entry.name.startswith(f".{name}.") for name in FILES)
+
+
+def _listed(names: list[str]) -> str:
+    names = sorted(names)
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,103 @@
+"""``curve.png``: the loss over the steps."""
+
+import io
+import math
+from typing import Any
+
+from rnn_xp.files import atomic_write
+from rnn_xp.train.plan import describe
+from rnn_xp.train.run_folder import RunFolder
+
+MISSING = (
+    "no curve.png: matplotlib is not installed; pip install matplotlib, then resume the run to "
+    "draw it"
+)
+
+
+def draw_curve(folder: RunFolder) -> str | None:
+    """Draw the training and validation loss of a run into ``curve.png``.
+
+    Returns
+    -------
+    str or None
+        Why there is no picture, in a line.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written.
+    """
+    try:
+        # The Figure alone: pyplot would keep global state and ask for a display.
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return MISSING
+    rows = folder.metrics()
+    word = folder.config.level == "word"
+    train = _points(rows, "train_loss", word)
+    valid = _points(rows, "valid_loss", word)
+    if not train[0]:
+        return None
+    figure = Figure(figsize=(8.0, 5.0), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes: Any = figure.add_subplot()
+    axes.plot(*_smooth(train), color="tab:blue", linewidth=1.2, label="training")
+    if valid[0]:
+        axes.plot(*valid, color="tab:orange", marker="o", markersize=4, label="validation")
+        best = min(range(len(valid[1])), key=valid[1].__getitem__)
+        axes.annotate(
+            f"{valid[1][best]:.2f}" if word else f"{valid[1][best]:.3f}",
+            (valid[0][best], valid[1][best]),
+            textcoords="offset points",
+            xytext=(0, -14),
+            ha="center",
+        )
+    _label(axes, folder, word, [*train[1], *valid[1]])
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    with atomic_write(folder.file("curve.png")) as file:
+        file.write(picture.getvalue())
+    return None
+
+
+def _label(axes: Any, folder: RunFolder, word: bool, values: list[float]) -> None:
+    settings, model = folder.config.settings, folder.config.model
+    axes.set_xlabel("optimiser steps")
+    unit = {"char": "bits per character", "byte": "bits per byte"}.get(folder.config.level)
+    axes.set_ylabel(unit or "perplexity")
+    if word:
+        axes.set_yscale("log")
+    elif len(values) > 4:
+        # The first steps are far above the rest and would flatten it.
+        axes.set_ylim(0.95 * min(values), 1.05 * sorted(values)[int(0.98 * len(values))])
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend()
+    axes.set_title(_title(settings, model, folder.config.data), fontsize="medium")
+
+
+def _title(settings: Any, model: Any, data: dict[str, Any]) -> str:
+    name = str(data["name"]).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return describe(settings, model, None, name)
+
+
+def _points(rows: list[dict[str, Any]], key: str, word: bool) -> tuple[list[int], list[float]]:
+    steps: list[int] = []
+    values: list[float] = []
+    for row in rows:
+        nats = row.get(key)
+        if nats is not None:
+            steps.append(row["step"])
+            values.append(math.exp(min(nats, 700.0)) if word else nats / math.log(2.0))
+    return steps, values
+
+
+def _smooth(points: tuple[list[int], list[float]]) -> tuple[list[float], list[float]]:
+    """Means over neighbouring rows, so that at most about 500 points are drawn."""
+    steps, values = points
+    width = -(-len(steps) // 500)
+    starts = range(0, len(steps), width)
+    return (
+        [sum(steps[i : i + width]) / len(steps[i : i + width]) for i in starts],
+        [sum(values[i : i + width]) / len(values[i : i + width]) for i in starts],
+    )

@@ -1,0 +1,269 @@
+"""The training loop: step, log, validate, save, until a limit is reached."""
+
+import math
+import time
+from typing import Any
+
+from rnn_xp.checkpoint import save_arrays
+from rnn_xp.errors import NonFiniteError
+from rnn_xp.models import Rnnlm
+from rnn_xp.optim import global_norm
+from rnn_xp.train.curve import draw_curve
+from rnn_xp.train.dataset import TrainingData
+from rnn_xp.train.diagnose import is_finite
+from rnn_xp.train.evaluate import evaluate_batches
+from rnn_xp.train.interrupt import StopRequest
+from rnn_xp.train.metrics import MetricsFile
+from rnn_xp.train.nonfinite import NonFiniteWatch
+from rnn_xp.train.plan import (
+    describe,
+    make_optimizer,
+    make_schedule,
+    metric_of,
+    total_steps,
+    validation_due,
+)
+from rnn_xp.train.progress import Clock, Progress
+from rnn_xp.train.report import Reporter, RunInfo
+from rnn_xp.train.result import TrainResult
+from rnn_xp.train.run_folder import FILES, RunFolder
+from rnn_xp.train.saved import Parts, load_state, save_state
+from rnn_xp.train.stepper import Stepper, StepRecord
+
+_REDRAW = 60.0  # seconds between two drawings of the curve
+
+
+class _StopRequested(Exception):  # noqa: N818 - the way out of a validation, not an error
+    """Somebody pressed Ctrl-C while the validation was running."""
+
+
+class Trainer:
+    """A run in progress.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With its configuration and vocabulary written.
+    data : TrainingData
+    model : Rnnlm
+    reporter : Reporter
+    resume : bool
+        Whether to go on from ``last.safetensors``.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        data: TrainingData,
+        model: Rnnlm,
+        reporter: Reporter,
+        resume: bool,
+    ):
+        self.folder, self.data, self.model, self.reporter = folder, data, model, reporter
+        self.settings = folder.config.settings
+        self.batches = data.batches
+        self.total = total_steps(self.settings, self.batches.steps_per_epoch)
+        self.optimizer = make_optimizer(self.settings)
+        self.schedule = make_schedule(self.settings, self.total)
+        self.stepper = Stepper(model, self.optimizer, self.settings)
+        self._parts = Parts(model, self.optimizer, self.schedule, self.batches, self.stepper)
+        last = folder.file("last.safetensors")
+        self.progress = load_state(last, self._parts) if resume else Progress()
+        self._metrics = MetricsFile(folder.file("metrics.jsonl"), self.progress.metrics_bytes)
+        summed = self.settings.sum_over_time
+        self._watch = NonFiniteWatch(self.stepper, self.batches.batch, summed)
+        reset = self.settings.reset_state_each_epoch
+        self._resets = self.batches.resets_state if reset is None else reset
+        self._clock = Clock(self.progress.seconds)
+        self._saved_at = time.monotonic()
+        self._drawn_at = -math.inf
+
+    def run(self, stop: StopRequest) -> TrainResult:
+        """Train until a limit is reached or `stop` is set; save; return how it ended."""
+        try:
+            self._start()
+            ended = self._end(stop)
+            while ended is None:
+                self._step()
+                ended = self._end(stop)
+            if ended == "minutes" and self.progress.validated != self.progress.step:
+                self._validate(stop, planned=False)
+            self._save()
+            self._draw(last=True)
+        finally:
+            self._metrics.close()
+        return self._result(ended)
+
+    def _start(self) -> None:
+        config, settings = self.folder.config, self.settings
+        name = self.data.description["name"]
+        text = describe(settings, config.model, self.model.parameter_count, name)
+        if self.progress.step == 0:
+            self._save_model()
+            self._save()
+        self.reporter.started(
+            RunInfo(
+                path=str(self.folder.path),
+                description=f"{text}; backend {self.model.backend.label}",
+                level=config.level,
+                total_steps=self.total,
+                first_step=self.progress.step,
+                tokens_per_step=settings.batch * settings.bptt,
+                notes=self.data.notes,
+            )
+        )
+        self._clock.window()
+
+    def _end(self, stop: StopRequest) -> str | None:
+        """Validate if it is time to; then say why the run ends here, if it does."""
+        progress, settings = self.progress, self.settings
+        per_epoch = self.batches.steps_per_epoch
+        due = validation_due(settings, progress.step, per_epoch, self.total)
+        if due and progress.validated != progress.step and not stop:
+            # The last step of all is validated too, but schedules hear of planned ones only.
+            self._validate(stop, validation_due(settings, progress.step, per_epoch, None))
+        if stop:
+            return "interrupted"
+        if self.total is not None and progress.step >= self.total:
+            return "done"
+        if settings.patience is not None and progress.worse >= settings.patience:
+            return "patience"
+        if settings.minutes is not None and self._clock.total() >= 60.0 * settings.minutes:
+            return "minutes"
+        return None
+
+    def _step(self) -> None:
+        progress, batches = self.progress, self.batches
+        if batches.step == 0 and self._resets:
+            self.stepper.reset_states()
+        number = batches.position
+        self.optimizer.lr = self.schedule.lr_at(progress.step, number / batches.steps_per_epoch)
+        xs, ts = next(batches)
+        record = self.stepper.step(progress.step + 1, number, xs, ts)
+        self._watch.add(record)
+        progress.step += 1
+        progress.tokens += record.tokens
+        progress.epoch = batches.position / batches.steps_per_epoch
+        self.reporter.stepped(progress.step)
+        epoch_ended = batches.step == 0
+        first_or_last = progress.step in (1, self.total)
+        if epoch_ended or first_or_last or progress.step % self.settings.log_every == 0:
+            self._log(epoch_ended)
+        if time.monotonic() - self._saved_at >= self.settings.save_every:
+            self._save()
+
+    def _log(self, epoch_ended: bool) -> None:
+        self._fetch()
+        self.progress.seconds = self._clock.total()
+        row = self.progress.log_row(self.optimizer.lr, self._clock.window(), epoch_ended)
+        self._metrics.append(row)
+        self.reporter.logged(row)
+
+    def _fetch(self) -> None:
+        """Bring losses and norms from the device, and see whether they are finite."""
+        numbers, warnings, broken = self._watch.fetch()
+        self.progress.fetched(numbers)
+        for line in warnings:
+            self.reporter.note(f"warning: {line}")
+        if broken is not None:
+            self._give_up(broken)
+
+    def _give_up(self, broken: StepRecord) -> None:
+        """Go back to before the step that broke, save that, and raise."""
+        found = self._watch.describe(broken)
+        message = f"step {broken.step}: the loss or the gradient is not finite; first: {found}"
+        remedy = (
+            f"rnn-xp train --resume {self.folder.path} --lr {self.settings.learning_rate / 4:g} "
+            "goes on from there with a lower learning rate (a lower --clip helps too)"
+        )
+        if not is_finite(global_norm([self.model.flat_params])):
+            raise NonFiniteError(f"{message}; the last checkpoint is from before: {remedy}")
+        self.progress.undo(broken.step)
+        self.batches.position = broken.batch
+        self.progress.epoch = broken.batch / self.batches.steps_per_epoch
+        self.stepper.states = broken.states
+        self.model.dropout_counters = broken.counters
+        self._watch.forget()
+        self._save()
+        raise NonFiniteError(f"{message}; saved as of step {self.progress.step}: {remedy}")
+
+    def _validate(self, stop: StopRequest, planned: bool) -> None:
+        with self._clock.paused():
+            if self.data.validation is None:
+                self.progress.validated = self.progress.step
+                self._save()
+                return
+            self._fetch()
+
+            def watch(done: int, total: int) -> None:
+                if stop:
+                    raise _StopRequested
+                self.reporter.validating(done, total)
+
+            batches, total = self.data.validation(), self.data.valid_tokens
+            try:
+                nats = evaluate_batches(self.model, batches, total, watch).nats_per_token
+            except _StopRequested:
+                return
+            self.progress.seconds = self._clock.total()
+            name, value = metric_of(self.folder.config.level, nats)
+            row = self.progress.validation_row(nats, name, value, planned)
+            if planned:
+                self.schedule.on_validation(nats)
+            self._metrics.append(row)
+            if row["best"]:
+                self._save_model()
+            self._save()
+            self.reporter.validated(row)
+            self._draw()
+
+    def _save_model(self) -> None:
+        """Write ``model.safetensors``: what `Rnnlm.save` writes, and where it is from."""
+        progress, model = self.progress, self.model
+        document: dict[str, Any] = {
+            "config": model.config.to_json(),
+            "frozen": sorted(model.frozen),
+            "run": {"step": progress.step, "metric": progress.metric, "value": progress.best},
+        }
+        save_arrays(self.folder.file("model.safetensors"), model.named_parameters, document)
+
+    def _save(self) -> None:
+        with self._clock.paused():
+            self._fetch()
+            if not is_finite(global_norm([self.model.flat_params])):
+                raise NonFiniteError(
+                    f"step {self.progress.step}: a parameter is not finite; the last checkpoint "
+                    f"is from before: rnn-xp train --resume {self.folder.path} "
+                    f"--lr {self.settings.learning_rate / 4:g} goes on from there"
+                )
+            if self.data.validation is None:
+                self._save_model()
+            self.progress.metrics_bytes = self._metrics.sync()
+            self.progress.seconds = self._clock.total()
+            save_state(self.folder.file("last.safetensors"), self._parts, self.progress)
+            self._saved_at = time.monotonic()
+
+    def _draw(self, last: bool = False) -> None:
+        if last or time.monotonic() - self._drawn_at >= _REDRAW:
+            problem = draw_curve(self.folder)
+            self._drawn_at = time.monotonic()
+            if last and problem is not None:
+                self.reporter.note(problem)
+
+    def _result(self, ended: str) -> TrainResult:
+        progress = self.progress
+        paths = {name: self.folder.file(name) for name in FILES}
+        return TrainResult(
+            path=self.folder.path,
+            step=progress.step,
+            tokens=progress.tokens,
+            epoch=progress.epoch,
+            seconds=progress.seconds,
+            metric=progress.metric,
+            best=progress.best,
+            best_step=progress.best_step,
+            train_loss=progress.last_epoch_loss,
+            stopped=ended,
+            skipped=progress.skipped,
+            files={name: path for name, path in paths.items() if path.exists()},
+        )

@@ -1,0 +1,177 @@
+"""The run folder: what a training run leaves, readable on any backend, without a pickle.
+
+==================== ==========================================================
+config.json          settings, model, level, data and versions
+vocab.json           the vocabulary
+model.safetensors    weights of the best validation (of the last save without one)
+last.safetensors     everything that a resume needs, and the last weights
+metrics.jsonl        one row for each log and each validation
+curve.png            the rows as a picture
+*.tokens             encoded texts, if they are too large for memory
+==================== ==========================================================
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rnn_xp.backend import Backend
+from rnn_xp.checkpoint import load_arrays
+from rnn_xp.data import Tokenizer, load_tokenizer
+from rnn_xp.errors import CheckpointError
+from rnn_xp.files import atomic_write
+from rnn_xp.models import LMConfig, Rnnlm
+from rnn_xp.train.metrics import read_metrics
+from rnn_xp.train.run_config import RunConfig, read_config
+
+FILES = (
+    "config.json",
+    "vocab.json",
+    "model.safetensors",
+    "last.safetensors",
+    "metrics.jsonl",
+    "curve.png",
+    "train.tokens",
+    "valid.tokens",
+)
+PARAMETER = "parameters/"  # prefix of the weights in last.safetensors
+
+
+class RunFolder:
+    """A run folder on the disk.
+
+    Use `open` for one that exists, `claim` for a new one.
+
+    Attributes
+    ----------
+    path : Path
+    config : RunConfig
+    """
+
+    def __init__(self, path: Path, config: RunConfig):
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """Open a run folder.
+
+        Raises
+        ------
+        CheckpointError
+            If it is missing, is no run folder, or its ``config.json`` is damaged.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise CheckpointError(f"{path}: no such run folder; rnn-xp train --out {path} makes it")
+        document = read_config(path)
+        if document is None:
+            raise CheckpointError(
+                f"{path}: holds no config.json, so it is not a run folder; "
+                "give the folder that rnn-xp train wrote"
+            )
+        try:
+            config = RunConfig.from_json(document)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path / 'config.json'}: damaged ({error}); restore it from a copy"
+            ) from error
+        return cls(path, config)
+
+    def file(self, name: str) -> Path:
+        """Path of one of the files."""
+        return self.path / name
+
+    def save_config(self) -> None:
+        """Write ``config.json``."""
+        text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
+        with atomic_write(self.file("config.json")) as file:
+            file.write(text.encode("utf-8"))
+
+    def tokenizer(self) -> Tokenizer:
+        """Read ``vocab.json``.
+
+        Raises
+        ------
+        CheckpointError
+            If it is missing or damaged, or does not fit the model.
+        """
+        tokenizer = load_tokenizer(self.file("vocab.json"))
+        if tokenizer.size != self.config.model.vocab_size:
+            raise CheckpointError(
+                f"{self.file('vocab.json')}: holds {tokenizer.size} symbols, but the model has "
+                f"{self.config.model.vocab_size}; restore it from a copy"
+            )
+        return tokenizer
+
+    def load_model(
+        self,
+        backend: str | Backend | None = None,
+        dtype: str | None = None,
+        which: str = "best",
+    ) -> Rnnlm:
+        """Read the model, on any backend.
+
+        Parameters
+        ----------
+        backend : str or Backend, optional
+            Default: what ``RNN_BACKEND`` names.
+        dtype : {"float32", "float64"}, optional
+            Default: that of the run.
+        which : {"best", "last"}
+            Weights of the best validation, or the last ones.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or damaged.
+        """
+        if which not in ("best", "last"):
+            raise ValueError(f"which is {which!r}, expected best or last")
+        if which == "best":
+            return Rnnlm.load(self._existing("model.safetensors"), backend, dtype)
+        path = self._existing("last.safetensors")
+        arrays, _ = load_arrays(path)
+        settings = self.config.model.to_json() | ({} if dtype is None else {"dtype": dtype})
+        model = Rnnlm.from_config(LMConfig.from_json(settings), backend)
+        model.set_parameters(parameters_in(arrays), str(path))
+        return model
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Rows of ``metrics.jsonl``."""
+        return read_metrics(self.file("metrics.jsonl"))
+
+    def summary(self) -> dict[str, Any]:
+        """What there is to know about the run, as JSON values."""
+        _, document = load_arrays(self._existing("last.safetensors"))
+        progress = document["progress"]
+        return {
+            "path": str(self.path),
+            "files": [name for name in FILES if self.file(name).exists()],
+            "step": progress["step"],
+            "epoch": progress["epoch"],
+            "tokens": progress["tokens"],
+            "seconds": progress["seconds"],
+            "metric": progress["metric"],
+            "best": progress["best"],
+            "best_step": progress["best_step"],
+            **self.config.to_json(),
+        }
+
+    def _existing(self, name: str) -> Path:
+        path = self.file(name)
+        if not path.exists():
+            raise CheckpointError(
+                f"{path}: no such file; the run was stopped before its first checkpoint or the "
+                "file was removed: restore it, or start again with --overwrite"
+            )
+        return path
+
+
+def parameters_in(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The weights among the arrays of ``last.safetensors``, by parameter name."""
+    return {
+        name.removeprefix(PARAMETER): array
+        for name, array in arrays.items()
+        if name.startswith(PARAMETER)
+    }

@@ -1,0 +1,109 @@
+"""``last.safetensors``: everything that a resume needs, in one file.
+
+One file that is replaced atomically is consistent whenever the process is killed.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnn_xp.backend import Backend
+from rnn_xp.checkpoint import load_arrays, save_arrays
+from rnn_xp.data import TokenBatches
+from rnn_xp.errors import CheckpointError, RnnXpError
+from rnn_xp.models import Rnnlm
+from rnn_xp.optim import Optimizer, Schedule
+from rnn_xp.train.progress import Progress
+from rnn_xp.train.run_folder import PARAMETER, parameters_in
+from rnn_xp.train.stepper import Stepper
+
+_OPTIMIZER, _STATE = "optimizer/", "state/"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The objects whose state is saved and restored."""
+
+    model: Rnnlm
+    optimizer: Optimizer
+    schedule: Schedule
+    batches: TokenBatches
+    stepper: Stepper
+
+
+def save_state(path: Path, parts: Parts, progress: Progress) -> None:
+    """Write ``last.safetensors``.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written; the file of before is intact then.
+    """
+    arrays = {PARAMETER + n: a for n, a in parts.model.named_parameters.items()}
+    arrays |= {_OPTIMIZER + n: a for n, a in parts.optimizer.state_dict().items()}
+    for p, states in enumerate(parts.stepper.states):
+        for i, state in enumerate(states):
+            for k, array in enumerate(state or ()):
+                arrays[f"{_STATE}{p}/{i}/{k}"] = array
+    document = {
+        "progress": asdict(progress),
+        "batches": parts.batches.state_dict(),
+        "schedule": {"name": parts.schedule.name, **parts.schedule.state_dict()},
+        "dropout_counters": parts.model.dropout_counters,
+    }
+    save_arrays(path, arrays, document)
+
+
+def load_state(path: Path, parts: Parts) -> Progress:
+    """Read ``last.safetensors`` into `parts`, which were made with the run's settings.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged, or does not fit the settings.
+    """
+    if not path.exists():
+        raise CheckpointError(
+            f"{path}: no such file; the run was stopped before its first checkpoint or the file "
+            "was removed: restore it, or start again with --overwrite"
+        )
+    arrays, document = load_arrays(path)
+    try:
+        progress = Progress.from_json(document["progress"])
+        parts.model.set_parameters(parameters_in(arrays), str(path))
+        parts.model.dropout_counters = document["dropout_counters"]
+        _load_optimizer(arrays, parts.optimizer)
+        _load_states(arrays, parts.stepper, parts.model.backend)
+        parts.batches.load_state_dict(document["batches"])
+        schedule = dict(document["schedule"])
+        if schedule.pop("name") == parts.schedule.name:
+            parts.schedule.load_state_dict(schedule)
+    except RnnXpError as error:
+        raise CheckpointError(f"{path}: does not fit this run: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{path}: damaged ({error!r}); restore it from a copy") from error
+    return progress
+
+
+def _load_optimizer(arrays: dict[str, Any], optimizer: Optimizer) -> None:
+    state = {
+        name.removeprefix(_OPTIMIZER): array
+        for name, array in arrays.items()
+        if name.startswith(_OPTIMIZER)
+    }
+    for name, array in state.items():
+        if name.rpartition(".")[2] in optimizer.counters:
+            state[name] = array.reshape(())
+    if state:  # there is none before the first update, nor with plain SGD
+        optimizer.load_state_dict(state)
+
+
+def _load_states(arrays: dict[str, Any], stepper: Stepper, backend: Backend) -> None:
+    stepper.reset_states()
+    found: dict[tuple[int, int], dict[int, Any]] = {}
+    for name, array in arrays.items():
+        if name.startswith(_STATE):
+            part, layer, index = map(int, name.removeprefix(_STATE).split("/"))
+            found.setdefault((part, layer), {})[index] = backend.asarray(array)
+    for (part, layer), parts in found.items():
+        stepper.states[part][layer] = tuple(parts[k] for k in range(len(parts)))

@@ -1,0 +1,124 @@
+"""One training step: forward, backward, clip, update; nothing in it waits for the device."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rnn_xp._typing import Array
+from rnn_xp.models import Rnnlm
+from rnn_xp.namespace import namespace_of
+from rnn_xp.optim import GradientAccumulator, Optimizer, clip_coefficient, clip_values, global_norm
+from rnn_xp.train.settings import TrainSettings
+
+LayerStates: TypeAlias = list[Any]  # one state a recurrent layer: a tuple of (N, H), or None
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """What one step left, and what it takes to run it again.
+
+    Attributes
+    ----------
+    step : int
+        Its number, from 1.
+    batch : int
+        The number of its batch, from 0.
+    tokens : int
+        How many it predicted.
+    loss, norm, ok : 0-d array
+        Nats per token, norm of the gradient, and whether both are finite, that is, whether
+        the update was made. On the device.
+    states : list of LayerStates
+        Recurrent states before the step, one a part of the batch.
+    counters : list of int
+        Dropout counters before the step.
+    """
+
+    step: int
+    batch: int
+    tokens: int
+    loss: Array
+    norm: Array
+    ok: Array
+    states: list[LayerStates]
+    counters: list[int]
+
+
+class Stepper:
+    """Makes training steps.
+
+    Parameters
+    ----------
+    model : Rnnlm
+    optimizer : Optimizer
+    settings : TrainSettings
+        ``clip``, ``clip_values``, ``accumulate`` and ``sum_over_time`` are used.
+
+    Attributes
+    ----------
+    states : list of LayerStates
+        Recurrent states, one for each of the `accumulate` parts of the rows.
+    """
+
+    def __init__(self, model: Rnnlm, optimizer: Optimizer, settings: TrainSettings):
+        self.model = model
+        self.optimizer = optimizer
+        self._settings = settings
+        segments = model.segments()
+        self._params = [p for p, _ in segments]
+        self._grads = [g for _, g in segments]
+        self._parts = settings.accumulate
+        self._accumulator = GradientAccumulator(self._grads) if self._parts > 1 else None
+        self.states: list[LayerStates] = []
+        self.reset_states()
+
+    def reset_states(self) -> None:
+        """Start from zeros."""
+        empty = [None] * len(self.model.recurrent_layers)
+        self.states = [list(empty) for _ in range(self._parts)]
+
+    def step(self, number: int, batch: int, xs: Any, ts: Any) -> StepRecord:
+        """Train on a batch ``(x, t)`` of shape (N, T)."""
+        before = [list(states) for states in self.states]
+        counters = self.model.dropout_counters
+        loss, grads = self._gradient(xs, ts)
+        norm = global_norm(grads)
+        scale, finite = clip_coefficient(norm, self._settings.clip)
+        ok = finite & namespace_of(loss).isfinite(loss)
+        if self._settings.clip_values is not None:
+            for grad in grads:
+                grad[...] = grad * scale
+            clip_values(grads, self._settings.clip_values)
+            scale = 1.0
+        self.optimizer.update(self._params, grads, scale=scale, ok=ok)
+        return StepRecord(number, batch, int(ts.size), loss, norm, ok, before, counters)
+
+    def _gradient(self, xs: Any, ts: Any) -> tuple[Array, list[Array]]:
+        dout = int(ts.shape[1]) if self._settings.sum_over_time else 1
+        if self._accumulator is None:
+            put_states(self.model, self.states[0])
+            loss = self.model.forward(xs, ts)
+            self.model.backward(dout)
+            self.states[0] = take_states(self.model)
+            return loss, self._grads
+        rows = len(xs) // self._parts
+        total: Any = None
+        for part in range(self._parts):
+            block = slice(part * rows, (part + 1) * rows)
+            put_states(self.model, self.states[part])
+            loss = self.model.forward(xs[block], ts[block])
+            self.model.backward(dout)
+            self.states[part] = take_states(self.model)
+            self._accumulator.add(int(ts[block].size))
+            total = loss if total is None else total + loss
+        return total / self._parts, self._accumulator.mean()
+
+
+def take_states(model: Rnnlm) -> LayerStates:
+    """The states in which the recurrent layers are; no copies, layers never write into them."""
+    return [layer.state for layer in model.recurrent_layers]
+
+
+def put_states(model: Rnnlm, states: LayerStates) -> None:
+    """Let the recurrent layers go on from `states`."""
+    for layer, state in zip(model.recurrent_layers, states, strict=True):
+        layer.state = state
