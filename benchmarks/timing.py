@@ -32,10 +32,11 @@ def serve(build: Callable[[dict[str, Any]], Callable[[], int]]) -> None:
         the number of tokens it worked on.
     """
     job = json.loads(sys.argv[-1])
+    before = peak_bytes()
     step = build(job)
     for _ in range(job.get("warm_up", 3)):
         step()
-    reply = {"versions": versions(job["names"])}
+    reply: dict[str, Any] = {"versions": versions(job["names"])}
     for line in sys.stdin:
         # The first message only asks for the versions.
         if line.strip() == "round":
@@ -43,10 +44,15 @@ def serve(build: Callable[[dict[str, Any]], Callable[[], int]]) -> None:
             for _ in range(job["steps"]):
                 tokens += step()
             seconds = time.perf_counter() - start
-            # Linux reports kibibytes.
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            reply = {"seconds": seconds, "tokens": tokens, "peak_bytes": peak}
+            reply = {"seconds": seconds, "tokens": tokens, "peak_bytes": peak_bytes()}
+            reply["job_bytes"] = reply["peak_bytes"] - before
         print(json.dumps(reply), flush=True)
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    # Linux reports kibibytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Worker:
@@ -106,7 +112,8 @@ def compare(workers: dict[str, Worker], rounds: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        For each worker ``tokens_per_second`` (median) and ``peak_bytes``; for each rival
+        For each worker ``tokens_per_second`` (median), ``peak_bytes`` of the process and
+        ``job_bytes``, that less what the bare interpreter took; for each rival
         ``speed_ratio``: how many times its speed the first one has, as median, minimum and
         maximum over the pairs.
     """
@@ -122,6 +129,7 @@ def compare(workers: dict[str, Worker], rounds: int) -> dict[str, Any]:
             "tokens_per_second": round(statistics.median(speeds)),
             "milliseconds_per_round": round(1e3 * statistics.median(r["seconds"] for r in rows), 2),
             "peak_bytes": rows[-1]["peak_bytes"],
+            "job_bytes": rows[-1]["job_bytes"],
             "versions": workers[name].versions,
         }
     for rival in rivals:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._typing import Array, Device, DType, Namespace
+from rnn_xp.cupy_probe import cupy_problem, one_line
 from rnn_xp.errors import BackendFallbackWarning, BackendUnavailable
 from rnn_xp.kernels import GENERIC, FastKernels, Kernels, select
 from rnn_xp.namespace import namespace_of
@@ -177,61 +178,6 @@ def kernel_mode() -> str:
 
 
 @lru_cache(maxsize=1)
-def cupy_problem() -> str | None:
-    """Why CuPy cannot be used here, and how to mend it; None if it can.
-
-    ``import cupy`` succeeds without a driver, and ``is_available`` says yes without the
-    libraries that compile kernels, so usable means proved: an element-wise operation, a
-    product and a raw kernel are run once.
-    """
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        return (
-            f"CuPy is not installed ({error}); install it with: pip install 'rnn-xp[cuda13]' "
-            "(CUDA 13) or 'rnn-xp[cuda12]' (CUDA 12)"
-        )
-    except OSError as error:
-        return f"CuPy cannot be loaded ({error}); reinstall it for your CUDA version"
-    try:
-        version = cupy.cuda.runtime.driverGetVersion()
-    except Exception as error:  # CuPy raises several unrelated classes
-        return f"the CUDA driver does not answer ({_one_line(error)}); check nvidia-smi"
-    if version == 0:
-        return "no NVIDIA driver is installed; install one (nvidia-smi must list a device)"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:
-        return (
-            f"the CUDA driver finds no device ({_one_line(error)}); check nvidia-smi and "
-            "CUDA_VISIBLE_DEVICES"
-        )
-    if count == 0:
-        return "the CUDA driver finds no device; check nvidia-smi and CUDA_VISIBLE_DEVICES"
-    try:
-        _prove_cupy(cupy)
-    except Exception as error:
-        return (
-            f"a CUDA device answers, but CuPy cannot compute on it ({_one_line(error)}); "
-            "install the toolkit libraries with: pip install 'rnn-xp[cuda13]' (CUDA 13) or "
-            "'rnn-xp[cuda12]' (CUDA 12)"
-        )
-    return None
-
-
-def _prove_cupy(cupy: Any) -> None:
-    a = cupy.ones((4, 4), dtype=cupy.float32)
-    kernel = cupy.RawKernel(
-        'extern "C" __global__ void rnn_xp_probe(float* a) { a[threadIdx.x] += 1.0f; }',
-        "rnn_xp_probe",
-    )
-    product = (a + a) @ a
-    kernel((1,), (16,), (product,))
-    if float(product.sum()) != 16 * 9.0:
-        raise RuntimeError("wrong result from a test computation")
-
-
-@lru_cache(maxsize=1)
 def _warn_once(spec: str, problem: str) -> None:
     warnings.warn(
         f"RNN_BACKEND={spec}: {problem}. Falling back to NumPy on the CPU.",
@@ -270,20 +216,20 @@ def _open(name: str, device: str | None) -> Backend:
     try:
         return Backend(name, library, library.Device(device or "CPU_DEVICE"))
     except ValueError as error:
-        raise ValueError(f"backend '{name}:{device}': {_one_line(error)}") from error
+        raise ValueError(f"backend '{name}:{device}': {one_line(error)}") from error
 
 
 def _open_torch(torch: Any, device: str) -> Backend:
     try:
         target = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"backend 'torch:{device}': {_one_line(error)}") from error
+        raise ValueError(f"backend 'torch:{device}': {one_line(error)}") from error
     try:
         torch.zeros(1, device=target)
     except (RuntimeError, AssertionError) as error:  # the latter without CUDA support
         raise BackendUnavailable(
             f"backend 'torch:{device}' was asked for, but torch cannot use it "
-            f"({_one_line(error)}); 'torch' is the CPU"
+            f"({one_line(error)}); 'torch' is the CPU"
         ) from error
     return Backend("torch", importlib.import_module("array_api_compat.torch"), target)
 
@@ -319,8 +265,3 @@ def _device_label(device: Device) -> str:
     text = str(device)
     # array-api-strict prints array_api_strict.Device('device1')
     return text.split("'")[1] if "'" in text else text
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

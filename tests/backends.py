@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rnn_xp.backend import Backend, cupy_problem, get_backend
+from rnn_xp.backend import Backend, get_backend
+from rnn_xp.cupy_probe import cupy_problem
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Variant:
         return None
 
     def open(self) -> Backend:
+        if self.module == "torch":
+            import torch
+
+            torch.set_num_threads(1)  # for arrays this small a thread pool only gets in the way
         return get_backend(self.spec)
 
 

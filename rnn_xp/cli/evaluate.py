@@ -6,6 +6,7 @@ import sys
 
 from rnn_xp.cli.models import open_model
 from rnn_xp.cli.options import add_machine, add_model, positive_integer
+from rnn_xp.cli.wording import singular
 from rnn_xp.data import TextFile, encode_corpus
 from rnn_xp.train import PROTOCOLS, evaluate
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         document = {**result.to_json(), "protocol": args.protocol, "data": args.data}
         print(json.dumps(document))
         return 0
-    token = {"char": "character"}.get(opened.tokenizer.level, opened.tokenizer.level)
+    token = singular(opened.tokenizer.level)
     print(f"perplexity          {result.perplexity:.2f} per {token}")
     print(f"bits per {token:10} {result.bits_per_token:.4f}")
     print(f"{token + 's':19} {result.tokens}")

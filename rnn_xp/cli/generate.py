@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="what to continue (default: nothing; the text starts as after a line end)",
     )
-    prompt.add_argument("--prompt-file", metavar="FILE", help="a UTF-8 text to continue (default: none)")
+    prompt.add_argument(
+        "--prompt-file", metavar="FILE", help="a UTF-8 text to continue (default: none)"
+    )
     parser.add_argument(
         "--length",
         type=positive_integer,
@@ -58,8 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TOKEN",
-        help="never write this token, such as '<unk>'; may be given several times "
-        "(default: none)",
+        help="never write this token, such as '<unk>'; may be given several times (default: none)",
     )
     parser.add_argument(
         "--seed",

@@ -6,6 +6,7 @@ from typing import Any
 
 from rnn_xp.cli.errors import bad_usage
 from rnn_xp.cli.machine import describe_machine
+from rnn_xp.cli.run_info import describe_run, run_text
 from rnn_xp.kernels import PRIMITIVES
 
 
@@ -20,10 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.run is not None:
-        from rnn_xp.train import RunFolder
-
-        summary = RunFolder.open(args.run).summary()
-        print(json.dumps(summary, indent=2) if args.json else _lines(summary))
+        found = describe_run(args.run)
+        print(json.dumps(found, indent=2) if args.json else run_text(found))
         return 0
     with bad_usage():
         machine = describe_machine()
@@ -72,17 +71,3 @@ def _wrapped(head: str, words: list[str], width: int = 100) -> list[str]:
             lines.append(" " * 20)
         lines[-1] += f"{word} "
     return [line.rstrip() for line in lines]
-
-
-def _lines(value: dict[str, Any], indent: str = "") -> str:
-    """Names and values in two columns, nested ones indented."""
-    lines = []
-    for name, entry in value.items():
-        label = f"{indent}{name.replace('_', ' ')}"
-        if isinstance(entry, dict):
-            lines += [label, _lines(entry, indent + "  ")]
-        elif isinstance(entry, list):
-            lines += [f"{label:26}{', '.join(map(str, entry))}"]
-        else:
-            lines.append(f"{label:26}{'-' if entry is None else entry}")
-    return "\n".join(lines)

@@ -10,10 +10,12 @@ from typing import Any
 from rnn_xp.backend import get_backend
 from rnn_xp.cli.errors import INTERRUPTED, OK, UsageError, bad_usage
 from rnn_xp.cli.train_options import add_settings, given_settings
+from rnn_xp.cli.wording import plural, validation
 from rnn_xp.generate import sample_text
 from rnn_xp.train import (
     CHANGEABLE,
     PRESETS,
+    Preset,
     ProgressReporter,
     RunFolder,
     RunInfo,
@@ -29,7 +31,6 @@ from rnn_xp.train import (
 SAMPLE = {"char": 200, "byte": 200, "word": 40}
 SAMPLE_TEMPERATURE = 0.8
 RUNS = Path("runs")
-NAMES = {"char": "character", "byte": "byte", "word": "word"}
 FILES = {
     "config.json": "options, model and data",
     "vocab.json": "the vocabulary",
@@ -62,10 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(map(option_name, CHANGEABLE))} can be changed (default: a new run)",
     )
     add_settings(parser)
-    parser.epilog = "presets:\n" + "\n".join(
-        f"  {preset.name}\n{indent(fill(f'{preset.summary}; {preset.reports}', 96), ' ' * 6)}"
-        for preset in PRESETS.values()
-    )
+    parser.epilog = "\n".join(["presets:", *map(_described, PRESETS.values())])
+
+
+def _described(preset: Preset) -> str:
+    text = fill(f"{preset.summary}; {preset.reports}", 96, break_on_hyphens=False)
+    return f"  {preset.name}\n{indent(text, ' ' * 6)}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,7 +120,7 @@ class _TrainReporter(ProgressReporter):
 def _plan(info: RunInfo) -> list[str]:
     config = RunFolder.open(info.path).config
     settings, data = config.settings, config.data
-    tokens = f"{NAMES[config.level]}s"
+    tokens = plural(config.level)
     valid = f"{data['valid_tokens']:,} to validate on" if data["valid_tokens"] else "no validation"
     limits = [] if info.total_steps is None else [f"{info.total_steps:,} steps"]
     limits += [] if settings.minutes is None else [f"{settings.minutes:g} minutes"]
@@ -164,12 +167,7 @@ def _report(result: TrainResult) -> str:
 
 def _numbers(result: TrainResult, level: str) -> list[str]:
     if result.best is not None:
-        number = (
-            f"perplexity {result.best:.2f}"
-            if level == "word"
-            else f"{result.best:.3f} bits per {NAMES[level]}"
-        )
-        return [f"best validation: {number} (step {result.best_step:,})"]
+        return [f"best validation: {validation(result.best, level)} (step {result.best_step:,})"]
     if result.train_loss is not None:
         return [f"training, last epoch: {readable(result.train_loss, level)}"]
     return []

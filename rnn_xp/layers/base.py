@@ -55,6 +55,14 @@ class Layer:
         moved._forget()
         return moved
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` take: not the buffers, nor what was kept for `backward`."""
+        state = dict(self.__dict__)
+        for name, empty in (("_workspace", Workspace()), ("_cache", None), ("_kernels", None)):
+            if name in state:
+                state[name] = empty
+        return state
+
     def _forget(self) -> None:
         """Drop what belongs to past calls."""
         self._workspace = Workspace()

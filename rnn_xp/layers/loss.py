@@ -51,8 +51,10 @@ class LossLayer(Layer):
 
     def _scaled(self, dout: Any, *arrays: Array) -> None:
         """Multiply gradients, which were computed for ``dout = 1``, in place."""
-        if isinstance(dout, (int, float)) and dout == 1:
-            return
+        if isinstance(dout, float) or is_host(dout):
+            dout = float(dout)  # also from NumPy's scalars, which other libraries refuse
+            if dout == 1.0:
+                return
         for array in arrays:
             array[...] = array * dout
 

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from rnn_xp._typing import Array
-from rnn_xp.backend import Backend, backend_of, get_backend, to_host
+from rnn_xp.backend import Backend, get_backend, to_host
 from rnn_xp.checkpoint import load_arrays, save_arrays
-from rnn_xp.errors import CheckpointError, ShapeError
+from rnn_xp.errors import CheckpointError
 from rnn_xp.layers import TimeDropout
 from rnn_xp.layers.recurrent import RecurrentLayer
 from rnn_xp.layers.state import copy_state
+from rnn_xp.models.base import Model
 from rnn_xp.models.build import build_layers
 from rnn_xp.models.config import LMConfig
 from rnn_xp.models.flat import FlatParameters
 from rnn_xp.namespace import namespace_of
 
 
-class Rnnlm:
+class Rnnlm(Model):
     """Language model: embedding, L recurrent layers of any cell, affine, softmax, loss.
 
     The recurrent layers are stateful: each call of `forward` goes on where the last one
@@ -83,66 +84,6 @@ class Rnnlm:
         model = cls.__new__(cls)
         model._build(config, get_backend(backend))
         return model
-
-    @property
-    def backend(self) -> Backend:
-        """Where the parameters live."""
-        return backend_of(self.flat_params)
-
-    @property
-    def flat_params(self) -> Array:
-        """All parameters, shape (total,)."""
-        return self._flat.params
-
-    @property
-    def flat_grads(self) -> Array:
-        """All gradients, shape (total,)."""
-        return self._flat.grads
-
-    @property
-    def params(self) -> list[Array]:
-        """Parameters, each one once."""
-        return list(self._flat.views.values())
-
-    @property
-    def grads(self) -> list[Array]:
-        """Gradients in the order of `params`."""
-        return list(self._flat.grad_views.values())
-
-    @property
-    def named_parameters(self) -> dict[str, Array]:
-        """Parameters by name."""
-        return dict(self._flat.views)
-
-    @property
-    def named_gradients(self) -> dict[str, Array]:
-        """Gradients by name."""
-        return dict(self._flat.grad_views)
-
-    @property
-    def parameter_count(self) -> int:
-        """Number of elements of all parameters, frozen ones included."""
-        return sum(stop - start for start, stop in self._flat.spans.values())
-
-    def freeze(self, *names: str) -> None:
-        """Leave these parameters out of training. Call it before the first update.
-
-        Raises
-        ------
-        KeyError
-            If a name is unknown; the message lists the known ones.
-        """
-        for name in names:
-            if name not in self._flat.views:
-                raise KeyError(
-                    f"no parameter {name!r}, expected one of {', '.join(self._flat.views)}"
-                )
-        self.frozen.update(names)
-
-    def segments(self) -> list[tuple[Array, Array]]:
-        """Runs of the flat buffers that are trained: ``(params, grads)`` pairs of views."""
-        runs = self._flat.segments(self.frozen)
-        return [(self.flat_params[a:b], self.flat_grads[a:b]) for a, b in runs]
 
     def forward(self, xs: Any, ts: Any, train: bool = True) -> Array:
         """Mean loss of a batch.
@@ -244,35 +185,6 @@ class Rnnlm:
         for layer, value in zip(dropouts, values, strict=True):
             layer.counter = int(value)
 
-    def set_parameters(self, arrays: dict[str, Any], where: str = "Rnnlm") -> None:
-        """Copy named host arrays into the parameters.
-
-        Raises
-        ------
-        CheckpointError
-            If a name is missing or unknown.
-        ShapeError
-            If an array has another shape than its parameter.
-        """
-        wrong = sorted(set(arrays) ^ set(self._flat.views))
-        if wrong:
-            raise CheckpointError(
-                f"{where}: the parameters do not match the model: {', '.join(wrong)} "
-                f"(expected {', '.join(self._flat.views)})"
-            )
-        for name in self._flat.views:
-            self.set_parameter(name, arrays[name], where)
-
-    def set_parameter(self, name: str, host: Any, where: str = "Rnnlm") -> None:
-        """Copy one host array into a parameter, e.g. pretrained embeddings ``(V, D)``."""
-        view = self._flat.views[name]
-        array = self.backend.asarray(host, self.config.dtype)
-        if tuple(array.shape) != tuple(view.shape):
-            raise ShapeError(
-                f"{where}: {name} has shape {tuple(array.shape)}, expected {tuple(view.shape)}"
-            )
-        view[...] = array
-
     def to(self, backend: str | Backend) -> Self:
         """A copy of this model, with its weights and dropout counters, on another backend."""
         moved = type(self).from_config(self.config, backend)
@@ -318,33 +230,3 @@ class Rnnlm:
         model.set_parameters(arrays, str(path))
         model.frozen = set(document.get("frozen", []))
         return model
-
-
-class SimpleRnnlm(Rnnlm):
-    """The book's first language model (ch. 5): one simple recurrent layer of tanh."""
-
-    def __init__(self, vocab_size: int, wordvec_size: int, hidden_size: int, **settings: Any):
-        super().__init__(vocab_size, wordvec_size, hidden_size, cell="rnn", **settings)
-
-
-class BetterRnnlm(Rnnlm):
-    """The book's better model (ch. 6): two LSTM layers, dropout, tied output.
-
-    Dropout comes after the embedding and after each LSTM layer, with a new mask at each
-    step; embedding and output share one matrix.
-    """
-
-    def __init__(
-        self,
-        vocab_size: int = 10000,
-        wordvec_size: int = 650,
-        hidden_size: int = 650,
-        dropout_ratio: float = 0.5,
-        **settings: Any,
-    ):
-        super().__init__(
-            vocab_size,
-            wordvec_size,
-            hidden_size,
-            **{"cell": "lstm", "layers": 2, "dropout": dropout_ratio, "tied": True, **settings},
-        )

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from rnn_xp._typing import Array
 from rnn_xp.kernels.cpu import gru_reset_after, gru_reset_before
 from rnn_xp.kernels.cpu.buffers import begin

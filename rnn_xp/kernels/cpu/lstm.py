@@ -89,7 +89,9 @@ def lstm_backward(
     steps = da.reshape(T, N, 4 * H)
     by_gate = gate_major(steps, H)  # (T, 4, N, H)
     chunks = run.chunks(5)
-    factors = run.buffer("factors", max((stop - start for start, stop in chunks), default=0), 5, N, H)
+    factors = run.buffer(
+        "factors", max((stop - start for start, stop in chunks), default=0), 5, N, H
+    )
     dh, dc, part = run.buffer("dh", N, H), run.buffer("dc", N, H), run.buffer("part", N, H)
     dc[...] = 0 if dcT is None else dcT
     product = run.product_buffer("dproduct", H)  # what reaches h from the later steps

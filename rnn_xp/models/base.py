@@ -1,0 +1,121 @@
+"""What every model has: named parameters in flat buffers, some of them frozen."""
+
+from typing import Any
+
+from rnn_xp._typing import Array
+from rnn_xp.backend import Backend, backend_of
+from rnn_xp.errors import CheckpointError, ShapeError
+from rnn_xp.models.flat import FlatParameters
+from rnn_xp.namespace import float_dtype_name, namespace_of
+
+
+class Model:
+    """Base of the models.
+
+    Attributes
+    ----------
+    frozen : set of str
+        Names of parameters that `segments` leaves out.
+    """
+
+    _flat: FlatParameters
+    frozen: set[str]
+
+    @property
+    def backend(self) -> Backend:
+        """Where the parameters live."""
+        return backend_of(self.flat_params)
+
+    @property
+    def dtype(self) -> str:
+        """Name of the parameters' dtype."""
+        return float_dtype_name(
+            self.flat_params.dtype,
+            namespace_of(self.flat_params),
+            type(self).__name__,
+            "parameters",
+        )
+
+    @property
+    def flat_params(self) -> Array:
+        """All parameters, shape (total,)."""
+        return self._flat.params
+
+    @property
+    def flat_grads(self) -> Array:
+        """All gradients, shape (total,)."""
+        return self._flat.grads
+
+    @property
+    def params(self) -> list[Array]:
+        """Parameters, each one once."""
+        return list(self._flat.views.values())
+
+    @property
+    def grads(self) -> list[Array]:
+        """Gradients in the order of `params`."""
+        return list(self._flat.grad_views.values())
+
+    @property
+    def named_parameters(self) -> dict[str, Array]:
+        """Parameters by name."""
+        return dict(self._flat.views)
+
+    @property
+    def named_gradients(self) -> dict[str, Array]:
+        """Gradients by name."""
+        return dict(self._flat.grad_views)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of elements of all parameters, frozen ones included."""
+        return sum(stop - start for start, stop in self._flat.spans.values())
+
+    def freeze(self, *names: str) -> None:
+        """Leave these parameters out of training. Call it before the first update.
+
+        Raises
+        ------
+        KeyError
+            If a name is unknown; the message lists the known ones.
+        """
+        for name in names:
+            if name not in self._flat.views:
+                raise KeyError(
+                    f"no parameter {name!r}, expected one of {', '.join(self._flat.views)}"
+                )
+        self.frozen.update(names)
+
+    def segments(self) -> list[tuple[Array, Array]]:
+        """Runs of the flat buffers that are trained: ``(params, grads)`` pairs of views."""
+        runs = self._flat.segments(self.frozen)
+        return [(self.flat_params[a:b], self.flat_grads[a:b]) for a, b in runs]
+
+    def set_parameters(self, arrays: dict[str, Any], where: str = "Rnnlm") -> None:
+        """Copy named host arrays into the parameters.
+
+        Raises
+        ------
+        CheckpointError
+            If a name is missing or unknown.
+        ShapeError
+            If an array has another shape than its parameter.
+        """
+        wrong = sorted(set(arrays) ^ set(self._flat.views))
+        if wrong:
+            raise CheckpointError(
+                f"{where}: the parameters do not match the model: {', '.join(wrong)} "
+                f"(expected {', '.join(self._flat.views)})"
+            )
+        for name in self._flat.views:
+            self.set_parameter(name, arrays[name], where)
+
+    def set_parameter(self, name: str, host: Any, where: str = "Rnnlm") -> None:
+        """Copy one host array into a parameter, e.g. pretrained embeddings ``(V, D)``."""
+        view = self._flat.views[name]
+        array = self.backend.asarray(host, self.dtype)
+        if tuple(array.shape) != tuple(view.shape):
+            raise ShapeError(
+                f"{where}: {name} has shape {tuple(array.shape)}, expected {tuple(view.shape)}"
+            )
+        view[...] = array
