@@ -19,9 +19,10 @@ TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 os.environ.pop("RNN_XP_KERNELS", None)
 
-import backends
-from proof.grid import COLUMNS, PARTS, SEQUENCES
-from proof.oracles import (
+# Found through the path that was just extended.
+import backends  # noqa: E402
+from proof.grid import COLUMNS, PARTS, SEQUENCES  # noqa: E402
+from proof.oracles import (  # noqa: E402
     DIFFERENCES,
     FLOAT32_FORWARD,
     FLOAT32_GRADIENT,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np  # noqa: TID251 - differences are taken on the host
+import numpy as np
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, backend_of, to_host

@@ -60,9 +60,7 @@ def required() -> set[str]:
 
 def available(*, twins: bool = False) -> list[Variant]:
     """The variants that can run here, without ``numpy-generic`` unless `twins`."""
-    return [
-        v for v in VARIANTS if v.problem() is None and (twins or v.name != "numpy-generic")
-    ]
+    return [v for v in VARIANTS if v.problem() is None and (twins or v.name != "numpy-generic")]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 
+import backends
 import numpy as np
 import pytest
 
@@ -9,8 +10,6 @@ import pytest
 # subprocesses and for what reads it while modules are collected.
 for _name in ("RNN_BACKEND", "RNN_XP_KERNELS"):
     os.environ.pop(_name, None)
-
-import backends
 
 
 def pytest_report_header(config):

@@ -55,7 +55,7 @@ def test_no_ids_are_legal():
 
 @pytest.mark.parametrize("values", [[1.0], np.zeros(2, np.float32), [True], ["a"], [None]])
 def test_what_is_no_integer(values):
-    with pytest.raises(DTypeError, match="Layer: ids has dtype .*, expected integers"):
+    with pytest.raises(DTypeError, match=r"Layer: ids has dtype .*, expected integers"):
         host_integers(values, "Layer", "ids")
 
 
@@ -102,11 +102,11 @@ def test_token_ids_from_the_device_are_trusted(strict):
 
 
 def test_device_integers(strict, be, like, elsewhere):
-    with pytest.raises(DTypeError, match="Layer: ids has dtype .*float32, expected integers"):
+    with pytest.raises(DTypeError, match=r"Layer: ids has dtype .*float32, expected integers"):
         device_integers(like, like, "Layer", "ids")
     with pytest.raises(DTypeError, match="expected integers"):
         device_integers(device(be, [True], "bool"), like, "Layer", "ids")
-    with pytest.raises(MixedBackendError, match="Layer: ids is a .*, but the parameters are"):
+    with pytest.raises(MixedBackendError, match=r"Layer: ids is a .*, but the parameters are"):
         device_integers(device(elsewhere, [1]), like, "Layer", "ids")
     with pytest.raises(MixedBackendError, match=r"Layer: ids is a builtins\.str"):
         device_integers("1 2", like, "Layer", "ids")
@@ -115,7 +115,7 @@ def test_device_integers(strict, be, like, elsewhere):
 def test_ids_on_another_device(strict):
     import array_api_strict as xp
 
-    with pytest.raises(MixedBackendError, match="ids is on device .*CPU_DEVICE.*device1"):
+    with pytest.raises(MixedBackendError, match=r"ids is on device .*CPU_DEVICE.*device1"):
         device_integers(xp.asarray([1]), strict.zeros((1,), "float32"), "Layer", "ids")
 
 

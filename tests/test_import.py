@@ -9,9 +9,7 @@ HEAVY = ("cupy", "torch", "matplotlib", "array_api_compat.numpy", "array_api_str
 
 
 def run(code):
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout
 

@@ -123,9 +123,7 @@ def test_the_kernel_draws_the_same_on_every_backend(be, dtype):
 @pytest.mark.parametrize("time_major", [False, True])
 def test_the_layer_draws_in_time_major_order(be, variational, time_major):
     N, T, D = 2, 5, 3
-    layer = TimeDropout(
-        0.4, variational=variational, seed=8, stream=6, time_major=time_major
-    )
+    layer = TimeDropout(0.4, variational=variational, seed=8, stream=6, time_major=time_major)
     shape = (1, N, D) if variational else (T, N, D)
     ones = be.asarray(np.ones((T, N, D) if time_major else (N, T, D)))
     for counter in range(3):

@@ -131,6 +131,8 @@ def _plan(info: RunInfo) -> list[str]:
     ]
     if settings.preset is not None:
         lines.append(f"preset {settings.preset}: {get_preset(settings.preset).reports}")
+    if info.total_steps is not None and info.first_step >= info.total_steps:
+        lines.append("nothing is left to do: the run is at its end; --steps or --epochs extends it")
     start = f" from step {info.first_step:,} on" if info.first_step else ""
     lines.append(f"run folder: {info.path}{start} (Ctrl-C saves and stops)")
     return lines

@@ -45,11 +45,11 @@ def test_affine_overwrites_its_gradients(be):
 
 def test_affine_without_train(be):
     layer = TimeAffine(draw(be, H, V))
-    with pytest.raises(StaleCacheError, match="^TimeAffine: backward needs"):
+    with pytest.raises(StaleCacheError, match=r"^TimeAffine: backward needs"):
         layer.backward(draw(be, N, T, V))
     layer.forward(draw(be, N, T, H))
     layer.forward(draw(be, N, T, H), train=False)
-    with pytest.raises(StaleCacheError, match="^TimeAffine: backward needs"):
+    with pytest.raises(StaleCacheError, match=r"^TimeAffine: backward needs"):
         layer.backward(draw(be, N, T, V))
 
 
@@ -82,7 +82,7 @@ def test_affine_at_the_door(be, elsewhere):
         (draw(elsewhere, N, T, V), MixedBackendError),
     ):
         layer.forward(draw(be, N, T, H))
-        with pytest.raises(error, match="^TimeAffine: dys "):
+        with pytest.raises(error, match=r"^TimeAffine: dys "):
             layer.backward(dys)
 
 
@@ -109,7 +109,7 @@ def test_dropout_without_train_is_the_input(be):
     xs = draw(be, N, T, H)
     assert layer.forward(xs, train=False) is xs
     assert layer.counter == 0
-    with pytest.raises(StaleCacheError, match="^TimeDropout: backward needs"):
+    with pytest.raises(StaleCacheError, match=r"^TimeDropout: backward needs"):
         layer.backward(xs)
 
 
@@ -143,13 +143,13 @@ def test_masks_are_the_same_on_every_backend():
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, 0.999999, float("nan")])
 def test_bad_ratios(ratio):
-    with pytest.raises(ValueError, match="TimeDropout: dropout_ratio = .*, expected 0 <= ratio <"):
+    with pytest.raises(ValueError, match=r"TimeDropout: dropout_ratio = .*, expected 0 <= ratio <"):
         TimeDropout(ratio)
 
 
 @pytest.mark.parametrize("options", [{"seed": -1}, {"seed": 2**64}, {"stream": -1}])
 def test_bad_seeds(options):
-    with pytest.raises(ValueError, match="TimeDropout: seed = .*, stream = .*, expected 0 to"):
+    with pytest.raises(ValueError, match=r"TimeDropout: seed = .*, stream = .*, expected 0 to"):
         TimeDropout(0.5, **options)
 
 
@@ -169,5 +169,5 @@ def test_dropout_at_the_door(be, elsewhere):
         (draw(elsewhere, N, T, H), MixedBackendError),
     ):
         layer.forward(draw(be, N, T, H))
-        with pytest.raises(error, match="^TimeDropout: dxs "):
+        with pytest.raises(error, match=r"^TimeDropout: dxs "):
             layer.backward(dxs)

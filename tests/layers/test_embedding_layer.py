@@ -116,10 +116,10 @@ def test_two_forwards_then_backward_uses_the_last(be, W, rng):
     layer.forward(IDS)
     layer.backward(be.asarray(dxs))
     np.testing.assert_allclose(to_host(layer.grads[0]), dense(IDS, dxs), atol=1e-14)
-    with pytest.raises(StaleCacheError, match="^TimeEmbedding: backward needs"):
+    with pytest.raises(StaleCacheError, match=r"^TimeEmbedding: backward needs"):
         layer.backward(be.asarray(dxs))
     layer.forward(IDS, train=False)
-    with pytest.raises(StaleCacheError, match="^TimeEmbedding: "):
+    with pytest.raises(StaleCacheError, match=r"^TimeEmbedding: "):
         layer.backward(be.asarray(dxs))
 
 
@@ -154,12 +154,12 @@ def test_bad_ids(W, ids, error, message):
 def test_device_ids_at_the_door(be, W, elsewhere):
     layer = TimeEmbedding(W)
     if be.name != "numpy":
-        with pytest.raises(DTypeError, match="^TimeEmbedding: ids has dtype .*float64"):
+        with pytest.raises(DTypeError, match=r"^TimeEmbedding: ids has dtype .*float64"):
             layer.forward(be.zeros((N, T), "float64"))
         with pytest.raises(ShapeError, match=r"^TimeEmbedding: ids has shape \(4,\)"):
             layer.forward(be.xp.asarray(IDS[0], device=be.device))
     if elsewhere.name != "numpy":
-        with pytest.raises(MixedBackendError, match="^TimeEmbedding: ids is a"):
+        with pytest.raises(MixedBackendError, match=r"^TimeEmbedding: ids is a"):
             layer.forward(elsewhere.xp.asarray(IDS, device=elsewhere.device))
 
 

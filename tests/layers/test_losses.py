@@ -212,7 +212,11 @@ def test_device_targets_at_the_door(be, elsewhere):
 def test_bad_inputs(be, elsewhere):
     for layer, xs in both(be):
         width = xs.shape[2]
-        for bad in (xs[0, :, :], be.zeros((0, T, width), "float64"), be.zeros((N, T, 0), "float64")):
+        for bad in (
+            xs[0, :, :],
+            be.zeros((0, T, width), "float64"),
+            be.zeros((N, T, 0), "float64"),
+        ):
             with pytest.raises(ShapeError, match=rf"^{layer.name}: xs has shape .*\(N, T, "):
                 layer.forward(bad, TARGETS)
         with pytest.raises(DTypeError, match=f"^{layer.name}: xs has dtype"):

@@ -152,7 +152,7 @@ def test_the_door(be, strict):
         net.forward(foreign)
     with pytest.raises(ShapeError, match="Bidirectional: lengths has shape"):
         net.forward(draw(be, N, T, D), lengths=[1])
-    with pytest.raises(StaleCacheError, match="^Bidirectional: backward needs"):
+    with pytest.raises(StaleCacheError, match=r"^Bidirectional: backward needs"):
         net.backward(draw(be, N, T, 2 * H))
     for merge, width in (("concat", 2 * H), ("sum", H)):
         net = Bidirectional(*pair(be), merge)

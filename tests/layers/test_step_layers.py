@@ -132,10 +132,10 @@ def test_the_door(name, be, strict):
     with pytest.raises(ShapeError, match=f"^{cls}: dh_next has shape"):
         layer.backward(draw(be, N, H + 1), *upstream[1:])
     if name == "lstm":
-        with pytest.raises(ShapeError, match="^LSTM: c_prev has shape"):
+        with pytest.raises(ShapeError, match=r"^LSTM: c_prev has shape"):
             layer.forward(x, before[0], draw(be, N, H + 1))
         layer.forward(x, *before)
-        with pytest.raises(DTypeError, match="^LSTM: dc_next has dtype"):
+        with pytest.raises(DTypeError, match=r"^LSTM: dc_next has dtype"):
             layer.backward(upstream[0], draw(be, N, H, dtype="float32"))
 
 

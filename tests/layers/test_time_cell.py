@@ -57,7 +57,7 @@ def test_a_cell_without_parameters(be):
     np.testing.assert_allclose(dxs, np.broadcast_to(powers[None, :, None], dxs.shape))
     assert to_host(layer.dstate)[0, 0] == 0.5**T
     assert layer.params == layer.grads == []
-    with pytest.raises(DTypeError, match="^TimeCell: xs has dtype"):
+    with pytest.raises(DTypeError, match=r"^TimeCell: xs has dtype"):
         layer.forward(be.zeros((N, T, D), "int64"))
 
 

@@ -10,7 +10,8 @@ differences cost two forward passes for every input element.
 from dataclasses import dataclass
 
 from proof.parts import PARTS
-from proof.sequences import KINDS, SequenceCase, StatefulCase
+from proof.sequences import KINDS, SequenceCase
+from proof.stateful import StatefulCase
 
 N, T = 3, 4
 

@@ -100,7 +100,9 @@ def embedding():
 
 
 def affine(name, transposed, bias):
-    shapes = {"xs": (N, T, H), "W": (V, H) if transposed else (H, V)} | ({"b": (V,)} if bias else {})
+    shapes = {"xs": (N, T, H), "W": (V, H) if transposed else (H, V)} | (
+        {"b": (V,)} if bias else {}
+    )
 
     def ours(arrays, train):
         layer = TimeAffine(arrays["W"], arrays.get("b"), transposed=transposed)

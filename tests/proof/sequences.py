@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from proof.usercell import LeakyCell
 
-from rnn_xp.backend import get_backend, to_host
+from rnn_xp.backend import to_host
 from rnn_xp.cells import GRUCell, LSTMCell, RNNCell
 from rnn_xp.layers import Bidirectional, Stack, TimeCell, TimeGRU, TimeLSTM, TimeRNN
 from rnn_xp.namespace import namespace_of
@@ -204,70 +204,6 @@ class SequenceCase:
         from proof.torch_oracle import torch_net
 
         return torch_net(self, leaves)
-
-
-class StatefulCase:
-    """Two calls of a stateful layer: the second starts where the first one ended.
-
-    Its reference are two calls on their own; the state between them is a constant for the
-    second, because the gradient stops there. So the inputs are those of both calls.
-    """
-
-    def __init__(self, kind, option, N, T):
-        self.kind, self.option = kind, option
-        self.name = f"{kind.name} {option.name}"
-        self.first = SequenceCase(kind, option, N, T, "first")
-        self.second = SequenceCase(kind, option, N, T, "second")
-        for name in kind.shapes(D):
-            self.second.inputs[f"0.{name}"] = self.first.inputs[f"0.{name}"]
-        ended = self.first.forward(self.first.inputs, get_backend("numpy"), "float64")
-        for s in range(kind.states):
-            self.second.inputs[f"0.s{s}"] = ended[f"s{s}"]
-        self.inputs = join(self.first.inputs, self.second.inputs)
-        self.upstream = join(self.first.upstream, self.second.upstream)
-
-    def __repr__(self):
-        return self.name
-
-    @property
-    def subsets(self):
-        """The sets of one call, switched on in both."""
-        return tuple(
-            tuple(f"{call}/{k}" for call in (1, 2) for k in chosen) for chosen in self.first.subsets
-        )
-
-    def forward(self, values, be, dtype):
-        first, second = split(values)
-        return join(self.first.forward(first, be, dtype), self.second.forward(second, be, dtype))
-
-    def gradients(self, be, dtype, chosen):
-        arrays = {k: be.asarray(v, dtype) for k, v in self.first.inputs.items()}
-        net, layers = self.first.build(arrays, stateful=True)
-        self.first.start(layers, arrays)
-        results = []
-        for call, part in ((self.first, "1/"), (self.second, "2/")):
-            hs = call.call(net, be.asarray(call.inputs["xs"], dtype), train=True)
-            outputs = call.outputs(hs, layers)
-            upstream = {
-                k[2:]: be.asarray(self.upstream[k], dtype) for k in chosen if k.startswith(part)
-            }
-            results.append((outputs, call.backward(net, layers, upstream)))
-        (outputs1, grads1), (outputs2, grads2) = results
-        return join(outputs1, outputs2), join(grads1, grads2)
-
-    def torch(self, leaves):
-        first, second = split(leaves)
-        return join(self.first.torch(first), self.second.torch(second))
-
-
-def join(first, second):
-    return {f"1/{k}": v for k, v in first.items()} | {f"2/{k}": v for k, v in second.items()}
-
-
-def split(values):
-    return tuple(
-        {k[2:]: v for k, v in values.items() if k.startswith(part)} for part in ("1/", "2/")
-    )
 
 
 def set_state(layer, kind, parts):

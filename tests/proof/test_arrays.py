@@ -41,9 +41,7 @@ def assert_equal(given, reference):
 def assert_close(given, reference):
     assert given.keys() == reference.keys()
     for name in reference:
-        np.testing.assert_allclose(
-            given[name], reference[name], rtol=0, atol=1e-13, err_msg=name
-        )
+        np.testing.assert_allclose(given[name], reference[name], rtol=0, atol=1e-13, err_msg=name)
 
 
 def strided(a):

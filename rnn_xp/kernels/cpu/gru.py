@@ -20,7 +20,8 @@ def gru_forward(
 ) -> tuple[Array, Array, Any]:
     """Fast twin of the generic `gru_forward`; the shape of `b` names the variant.
 
-    Keeps TN(D + 6H) elements for the backward pass (the input only by reference).
+    Keeps TN(D + 9H) elements for the backward pass (reset before: TN(D + 8H)); the input
+    only by reference.
     """
     variant = gru_reset_after if b.ndim == 2 else gru_reset_before
     run = begin(x, Wx, Wh, mask, workspace)

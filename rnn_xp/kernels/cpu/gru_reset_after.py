@@ -62,14 +62,15 @@ def backward(
     steps = da.reshape(T, N, 4 * H)
     by_gate = gate_major(steps, H)  # (T, 4, N, H)
     dah = steps[:, :, : 3 * H]
-    chunks = run.chunks(4)
-    factors = run.buffer("factors", chunks[0][1] - chunks[0][0], 4, N, H)
+    size = run.chunk_steps(4)
+    factors = run.buffer("factors", size, 4, N, H)
     dh, through = run.buffer("dh", N, H), run.buffer("through", N, H)
     product = run.product_buffer("dproduct", H)
     # product + through is what reaches h from the later steps
     product[...] = 0 if dhT is None else dhT
     through[...] = 0
-    for start, stop in chunks:
+    for stop in range(T, 0, -size):
+        start = max(0, stop - size)
         _derivative_factors(blocks[start:stop], h[start:stop], factors[: stop - start])
         for t in range(stop - 1, start - 1, -1):
             rows = run.held[t]

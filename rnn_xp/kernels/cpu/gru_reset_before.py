@@ -60,15 +60,16 @@ def backward(
     steps = da.reshape(T, N, 3 * H)
     by_gate = gate_major(steps, H)  # (T, 3, N, H)
     Wh_rz, Wh_n = run.Wh[:, : 2 * H], run.Wh[:, 2 * H :]
-    chunks = run.chunks(3)
-    factors = run.buffer("factors", chunks[0][1] - chunks[0][0], 3, N, H)
+    size = run.chunk_steps(3)
+    factors = run.buffer("factors", size, 3, N, H)
     dh, through = run.buffer("dh", N, H), run.buffer("through", N, H)
     part = run.buffer("part", N, H)
     dinner, product = run.product_buffer("dinner", H), run.product_buffer("dproduct", H)
     # product + through is what reaches h from the later steps
     product[...] = 0 if dhT is None else dhT
     through[...] = 0
-    for start, stop in chunks:
+    for stop in range(T, 0, -size):
+        start = max(0, stop - size)
         _derivative_factors(blocks[start:stop], h[start:stop], factors[: stop - start])
         for t in range(stop - 1, start - 1, -1):
             rows, factor = run.held[t], factors[t - start]

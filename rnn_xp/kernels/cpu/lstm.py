@@ -88,15 +88,14 @@ def lstm_backward(
     da = run.buffer("a", T * N, 4 * H)
     steps = da.reshape(T, N, 4 * H)
     by_gate = gate_major(steps, H)  # (T, 4, N, H)
-    chunks = run.chunks(5)
-    factors = run.buffer(
-        "factors", max((stop - start for start, stop in chunks), default=0), 5, N, H
-    )
+    size = run.chunk_steps(5)
+    factors = run.buffer("factors", size, 5, N, H)
     dh, dc, part = run.buffer("dh", N, H), run.buffer("dc", N, H), run.buffer("part", N, H)
     dc[...] = 0 if dcT is None else dcT
     product = run.product_buffer("dproduct", H)  # what reaches h from the later steps
     product[...] = 0 if dhT is None else dhT
-    for start, stop in chunks:
+    for stop in range(T, 0, -size):
+        start = max(0, stop - size)
         _derivative_factors(blocks[start:stop], factors[: stop - start])
         for t in range(stop - 1, start - 1, -1):
             rows = run.held[t]
