@@ -73,6 +73,9 @@ class Worker:
     def __init__(self, script: Path, job: dict[str, Any], threads: int, python: str | None = None):
         names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
         environment = dict(os.environ, **{name: str(threads) for name in names})
+        # Each library shall choose the kernels for this processor by itself.
+        for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS"):
+            environment.pop(name, None)
         # No spinning while the other side has its turn.
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
         self._process = subprocess.Popen(

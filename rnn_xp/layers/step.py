@@ -17,11 +17,10 @@ from rnn_xp.namespace import namespace_of, require_like, require_shape
 class StepLayer(Layer):
     """A cell with its last cache kept."""
 
-    cell: RNNCell | LSTMCell | GRUCell
+    cell_class: type[RNNCell | LSTMCell | GRUCell]
 
-    def _adopt(self, cell: RNNCell | LSTMCell | GRUCell) -> None:
-        self.cell = cell
-        super().__init__(cell.params)
+    def __init__(self, Wx: Array, Wh: Array, b: Array):
+        super().__init__(self.cell_class(Wx, Wh, b).params)
 
     def _step(self, x: Array, *state: Array) -> State:
         Wx, Wh = self.params[0], self.params[1]
@@ -53,7 +52,8 @@ class StepLayer(Layer):
 
     def _current(self) -> Any:
         """The cell, over the arrays that `params` and `grads` hold now."""
-        return type(self.cell)(*self.params, grads=self.grads)
+        Wx, Wh, b = self.params
+        return self.cell_class(Wx, Wh, b, grads=self.grads)
 
 
 class RNN(StepLayer):
@@ -64,8 +64,7 @@ class RNN(StepLayer):
     Wx, Wh, b : array, shapes (D, H), (H, H), (H,)
     """
 
-    def __init__(self, Wx: Array, Wh: Array, b: Array):
-        self._adopt(RNNCell(Wx, Wh, b))
+    cell_class = RNNCell
 
     def forward(self, x: Array, h_prev: Array) -> Array:
         """``x (N, D), h_prev (N, H) -> h_next (N, H)``."""
@@ -84,8 +83,7 @@ class LSTM(StepLayer):
     Wx, Wh, b : array, shapes (D, 4H), (H, 4H), (4H,)
     """
 
-    def __init__(self, Wx: Array, Wh: Array, b: Array):
-        self._adopt(LSTMCell(Wx, Wh, b))
+    cell_class = LSTMCell
 
     def forward(self, x: Array, h_prev: Array, c_prev: Array) -> tuple[Array, Array]:
         """``x (N, D), h_prev, c_prev (N, H) -> (h_next, c_next)``."""
@@ -108,8 +106,7 @@ class GRU(StepLayer):
         Reset after or before the recurrent product; see `rnn_xp.cells.GRUCell`.
     """
 
-    def __init__(self, Wx: Array, Wh: Array, b: Array):
-        self._adopt(GRUCell(Wx, Wh, b))
+    cell_class = GRUCell
 
     def forward(self, x: Array, h_prev: Array) -> Array:
         """``x (N, D), h_prev (N, H) -> h_next (N, H)``."""

@@ -92,6 +92,25 @@ def test_large_logits_do_not_overflow():
     np.testing.assert_array_equal(dlogits, np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_rows_that_do_not_count_may_be_anything(bad):
+    rng = np.random.default_rng(3)
+    x, W = rng.standard_normal((5, 3)), rng.standard_normal((3, 4))
+    x[2] = bad
+    chosen = targets([0, 1, -1, 2, 3], 4, x, -1, "test")
+    clean = x.copy()
+    clean[2] = 0.0
+    results = []
+    for rows in (clean, x):
+        grads = [np.empty_like(W)]
+        losses, dx = fast_loss.affine_softmax_cross_entropy(
+            rows, W, None, chosen, grads=grads, scale=1.0
+        )
+        results.append((losses, dx, grads[0]))
+    for actual, expected in zip(results[1], results[0], strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("one_hot_work", [0, 30_000_000])
 @pytest.mark.parametrize("accumulate", [False, True])

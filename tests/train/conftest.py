@@ -4,10 +4,11 @@ import random
 from pathlib import Path
 
 import pytest
+
 from rnn_xp.train import make_settings
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-WORDS = "the cat dog sat ran on under a mat hill and saw red blue big small house tree".split()
+WORDS = ["the", "cat", "dog", "sat", "ran", "on", "under", "a", "mat", "hill", "and", "saw", "red", "blue", "big", "small", "house", "tree"]
 
 
 def words_text(lines, seed=0):

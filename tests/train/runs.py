@@ -4,6 +4,7 @@ import os
 import signal
 
 import numpy as np
+
 from rnn_xp.checkpoint import load_arrays
 from rnn_xp.train import Reporter, RunFolder
 

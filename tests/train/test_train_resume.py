@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from rnn_xp.errors import CheckpointError
 from rnn_xp.train import RunFolder, train
 from runs import Notes, StopAt, assert_same_run

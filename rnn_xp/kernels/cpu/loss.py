@@ -27,8 +27,7 @@ def softmax_cross_entropy(
     """See `rnn_xp.kernels.generic.loss.softmax_cross_entropy`."""
     work = np.array(logits, order="C")
     losses, totals = _exponentials(work, targets.ids, gradient=scale is not None)
-    if targets.valid is not None:
-        losses *= targets.valid
+    _zero_ignored(targets.valid, losses, work)
     if scale is None:
         return losses, None
     work *= _row_factors(totals, targets.valid, scale)[:, None]
@@ -67,18 +66,25 @@ def affine_softmax_cross_entropy(
         # From here on `logits` holds total * (softmax - one_hot); the factor that is
         # missing goes to the sides that are H wide.
         factors = _row_factors(totals, chosen.valid, scale)
+        scaled = np.multiply(rows, factors[:, None], out=work.get("rows", rows.shape, x))
+        _zero_ignored(chosen.valid, logits, scaled)
         np.matmul(logits, matrix.T, out=dx[start:stop])
         dx[start:stop] *= factors[:, None]
-        scaled = np.multiply(rows, factors[:, None], out=work.get("rows", rows.shape, x))
         product = (logits.T, scaled) if transposed else (scaled.T, logits)
         _accumulate(grads[0], product, first=start == 0, work=work)
         if b is not None:
             # db = sum of the rows of dlogits
             db = factors @ logits
             grads[1][...] = db if start == 0 else grads[1] + db
-    if targets.valid is not None:
-        losses *= targets.valid
+    _zero_ignored(targets.valid, losses)
     return losses, dx
+
+
+def _zero_ignored(valid: Array | None, *arrays: Array) -> None:
+    """Zero the rows that do not count, even where they are NaN."""
+    if valid is not None:
+        for array in arrays:
+            array[~valid] = 0.0
 
 
 def _chunk_rows(M: int, row_bytes: int) -> int:
@@ -105,23 +111,24 @@ def _exponentials(
         a = logits[start : start + block]
         rows, columns = numbers[: len(a)], ids[start : start + block]
         total = totals[start : start + block]
-        if bias is not None:
-            a += bias
-        a -= a.max(axis=1, keepdims=True)
-        picked = a[rows, columns]
-        np.exp(a, out=a)
-        np.sum(a, axis=1, out=total)
-        np.subtract(np.log(total), picked, out=losses[start : start + block])
-        if gradient:
-            a[rows, columns] -= total
+        # Infinite scores shall come out as a loss of NaN, quietly: the training loop sees it.
+        with np.errstate(invalid="ignore"):
+            if bias is not None:
+                a += bias
+            a -= a.max(axis=1, keepdims=True)
+            picked = a[rows, columns]
+            np.exp(a, out=a)
+            np.sum(a, axis=1, out=total)
+            np.subtract(np.log(total), picked, out=losses[start : start + block])
+            if gradient:
+                a[rows, columns] -= total
     return losses, totals
 
 
 def _row_factors(totals: Array, valid: Array | None, scale: Any) -> Array:
-    factors = scale / totals
-    if valid is not None:
-        factors *= valid
-    return factors.astype(totals.dtype, copy=False)
+    factors = np.asarray(scale / totals, dtype=totals.dtype)
+    _zero_ignored(valid, factors)
+    return factors
 
 
 def _accumulate(grad: Array, product: tuple[Array, Array], *, first: bool, work: Workspace) -> None:
