@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+PAUSE = 0.3  # seconds between two turns
 
 
 def serve(build: Callable[[dict[str, Any]], Callable[[], int]]) -> None:
@@ -40,6 +41,7 @@ def serve(build: Callable[[dict[str, Any]], Callable[[], int]]) -> None:
     for line in sys.stdin:
         # The first message only asks for the versions.
         if line.strip() == "round":
+            step()  # wakes this side's threads
             tokens, start = 0, time.perf_counter()
             for _ in range(job["steps"]):
                 tokens += step()
@@ -76,8 +78,6 @@ class Worker:
         # Each library shall choose the kernels for this processor by itself.
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS"):
             environment.pop(name, None)
-        # No spinning while the other side has its turn.
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"
         self._process = subprocess.Popen(
             [python or sys.executable, str(script), "--worker", json.dumps(job)],
             stdin=subprocess.PIPE,
@@ -123,6 +123,8 @@ def compare(workers: dict[str, Worker], rounds: int) -> dict[str, Any]:
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for _ in range(rounds):
         for name, worker in workers.items():
+            # The other side's idle threads spin for a while before they sleep.
+            time.sleep(PAUSE)
             taken[name].append(worker.round())
     first, *rivals = workers
     result: dict[str, Any] = {"rounds": rounds, "workers": {}, "speed_ratio": {}}

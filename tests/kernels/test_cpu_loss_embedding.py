@@ -92,11 +92,10 @@ def test_large_logits_do_not_overflow():
     np.testing.assert_array_equal(dlogits, np.zeros((2, 3)))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_rows_that_do_not_count_may_be_anything(bad):
+def test_rows_that_do_not_count_may_be_nan():
     rng = np.random.default_rng(3)
     x, W = rng.standard_normal((5, 3)), rng.standard_normal((3, 4))
-    x[2] = bad
+    x[2] = np.nan
     chosen = targets([0, 1, -1, 2, 3], 4, x, -1, "test")
     clean = x.copy()
     clean[2] = 0.0
