@@ -93,7 +93,7 @@ def to_host(array: Array) -> Any:
     """Copy an array of any backend to a NumPy array (NumPy's own is returned as it is)."""
     if isinstance(array, np.ndarray):
         return array
-    if isinstance(array, np.generic | float | int):
+    if isinstance(array, np.generic | float | int | list | tuple):
         return np.asarray(array)
     library = _library(array)
     if library == "cupy":
@@ -239,13 +239,18 @@ def _open_cupy(device: str | None) -> Backend:
     if problem is not None:
         raise BackendUnavailable(f"backend 'cupy' was asked for, but {problem}")
     cupy = importlib.import_module("cupy")
-    number = 0 if device is None else int(device) if device.isdigit() else -1
+    current = cupy.cuda.Device()
     count = cupy.cuda.runtime.getDeviceCount()
-    if not 0 <= number < count:
+    if device is not None and not (device.isdigit() and int(device) < count):
         raise ValueError(f"backend 'cupy:{device}': expected a device number from 0 to {count - 1}")
-    return Backend(
-        "cupy", importlib.import_module("array_api_compat.cupy"), cupy.cuda.Device(number)
-    )
+    if device is not None and int(device) != current.id:
+        # CuPy computes on the current device wherever the arrays are.
+        raise BackendUnavailable(
+            f"backend 'cupy:{device}' was asked for, but device {current.id} is the current one; "
+            f"set CUDA_VISIBLE_DEVICES={device} and use 'cupy', or call "
+            f"cupy.cuda.Device({device}).use() first"
+        )
+    return Backend("cupy", importlib.import_module("array_api_compat.cupy"), current)
 
 
 @lru_cache(maxsize=32)

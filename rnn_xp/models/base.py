@@ -3,7 +3,7 @@
 from typing import Any
 
 from rnn_xp._typing import Array
-from rnn_xp.backend import Backend, backend_of
+from rnn_xp.backend import Backend, backend_of, to_host
 from rnn_xp.errors import CheckpointError, ShapeError
 from rnn_xp.models.flat import FlatParameters
 from rnn_xp.namespace import float_dtype_name, namespace_of
@@ -15,7 +15,8 @@ class Model:
     Attributes
     ----------
     frozen : set of str
-        Names of parameters that `segments` leaves out.
+        Names of parameters that are not trained: `params`, `grads` and `segments` leave
+        them out.
     """
 
     _flat: FlatParameters
@@ -48,22 +49,22 @@ class Model:
 
     @property
     def params(self) -> list[Array]:
-        """Parameters, each one once."""
-        return list(self._flat.views.values())
+        """Parameters that are trained, each one once."""
+        return [p for name, p in self._flat.views.items() if name not in self.frozen]
 
     @property
     def grads(self) -> list[Array]:
         """Gradients in the order of `params`."""
-        return list(self._flat.grad_views.values())
+        return [g for name, g in self._flat.grad_views.items() if name not in self.frozen]
 
     @property
     def named_parameters(self) -> dict[str, Array]:
-        """Parameters by name."""
+        """All parameters by name, frozen ones included."""
         return dict(self._flat.views)
 
     @property
     def named_gradients(self) -> dict[str, Array]:
-        """Gradients by name."""
+        """All gradients by name; those of frozen parameters may be stale."""
         return dict(self._flat.grad_views)
 
     @property
@@ -80,11 +81,12 @@ class Model:
             If a name is unknown; the message lists the known ones.
         """
         for name in names:
-            if name not in self._flat.views:
-                raise KeyError(
-                    f"no parameter {name!r}, expected one of {', '.join(self._flat.views)}"
-                )
+            self._check_name(name)
         self.frozen.update(names)
+
+    def _check_name(self, name: str) -> None:
+        if name not in self._flat.views:
+            raise KeyError(f"no parameter {name!r}, expected one of {', '.join(self._flat.views)}")
 
     def segments(self) -> list[tuple[Array, Array]]:
         """Runs of the flat buffers that are trained: ``(params, grads)`` pairs of views."""
@@ -92,7 +94,7 @@ class Model:
         return [(self.flat_params[a:b], self.flat_grads[a:b]) for a, b in runs]
 
     def set_parameters(self, arrays: dict[str, Any], where: str = "Rnnlm") -> None:
-        """Copy named host arrays into the parameters.
+        """Copy named arrays into the parameters.
 
         Raises
         ------
@@ -110,10 +112,24 @@ class Model:
         for name in self._flat.views:
             self.set_parameter(name, arrays[name], where)
 
-    def set_parameter(self, name: str, host: Any, where: str = "Rnnlm") -> None:
-        """Copy one host array into a parameter, e.g. pretrained embeddings ``(V, D)``."""
+    def set_parameter(self, name: str, array: Any, where: str = "Rnnlm") -> None:
+        """Copy an array into a parameter, e.g. pretrained embeddings, shape (V, D).
+
+        Parameters
+        ----------
+        name : str
+        array : array_like
+            Of any backend and dtype.
+
+        Raises
+        ------
+        KeyError
+            If the name is unknown; the message lists the known ones.
+        ShapeError
+        """
+        self._check_name(name)
         view = self._flat.views[name]
-        array = self.backend.asarray(host, self.dtype)
+        array = self.backend.asarray(to_host(array), self.dtype)
         if tuple(array.shape) != tuple(view.shape):
             raise ShapeError(
                 f"{where}: {name} has shape {tuple(array.shape)}, expected {tuple(view.shape)}"

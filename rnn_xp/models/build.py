@@ -87,7 +87,10 @@ def _embedding_matrix(config: LMConfig, rng: Generator) -> Any:
         return scaled_normal(rng, shape, 0.01)
     if config.init == "uniform":
         return uniform(rng, shape, 0.1 if config.init_scale is None else config.init_scale)
-    return scaled_normal(rng, shape, 1 / sqrt(config.embed))
+    # Unit variance, PyTorch's choice, so that the first layer's gates leave their linear range
+    # from the start: characters of the King James Bible reach in 200 steps what takes 400 with
+    # a variance of 1 / D. A tied matrix makes the scores, too, and those must start small.
+    return scaled_normal(rng, shape, 1 / sqrt(config.embed) if config.tied else 1.0)
 
 
 def _recurrent_layer(config: LMConfig, D: int, rng: Generator, put: Any) -> Any:

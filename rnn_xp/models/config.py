@@ -1,6 +1,7 @@
 """What a language model is made of, as data."""
 
 from dataclasses import asdict, dataclass, fields
+from operator import index
 from typing import Any
 
 CELLS = ("rnn", "lstm", "gru")
@@ -60,10 +61,17 @@ class LMConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "embed", "hidden", "layers"):
+        for name, least in (
+            ("vocab_size", 1),
+            ("embed", 1),
+            ("hidden", 1),
+            ("layers", 1),
+            ("seed", 0),
+        ):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"Rnnlm: {name} = {value!r}, expected a positive integer")
+            if not hasattr(value, "__index__") or index(value) < least:
+                raise ValueError(f"Rnnlm: {name} = {value!r}, expected an integer from {least}")
+            object.__setattr__(self, name, index(value))  # of a NumPy integer, say
         _one_of("cell", self.cell, CELLS)
         _one_of("init", self.init, INITS)
         _one_of("dtype", self.dtype, ("float32", "float64"))

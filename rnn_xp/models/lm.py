@@ -48,11 +48,11 @@ class Rnnlm(Model):
     config : LMConfig
     layers : list of layer
     params, grads : list of array
-        Views of the flat buffers; a shared parameter is listed once.
+        Views of the flat buffers; a shared parameter is listed once, a frozen one not at all.
     flat_params, flat_grads : array, shape (total,)
         All parameters, all gradients; the gaps of the alignment are zero.
     frozen : set of str
-        Names of parameters that `segments` leaves out.
+        Names of parameters that are not trained.
 
     Notes
     -----
@@ -100,7 +100,7 @@ class Rnnlm(Model):
         Returns
         -------
         loss : array, 0-d
-            Nats per counted token, on the device.
+            Nats per counted token, on the device (NumPy makes a scalar of it).
         """
         *hidden_layers, output = self.layers
         for layer in hidden_layers:
@@ -184,6 +184,25 @@ class Rnnlm(Model):
         dropouts = [layer for layer in self.layers if isinstance(layer, TimeDropout)]
         for layer, value in zip(dropouts, values, strict=True):
             layer.counter = int(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` take: the views must be made anew over a buffer of their own."""
+        return {
+            "config": self.config,
+            "backend": self.backend.label,
+            "parameters": {name: to_host(a).copy() for name, a in self.named_parameters.items()},
+            "frozen": set(self.frozen),
+            "dropout_counters": self.dropout_counters,
+            "state": [None if s is None else tuple(to_host(a) for a in s) for s in self.state],
+        }
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self._build(kept["config"], get_backend(kept["backend"]))
+        self.set_parameters(kept["parameters"])
+        self.frozen = kept["frozen"]
+        self.dropout_counters = kept["dropout_counters"]
+        put = self.backend.asarray
+        self.state = [None if s is None else tuple(put(a) for a in s) for s in kept["state"]]
 
     def to(self, backend: str | Backend) -> Self:
         """A copy of this model, with its weights and dropout counters, on another backend."""

@@ -32,10 +32,12 @@ class GradientAccumulator:
     --------
     ::
 
-        for xs, ts in micro_batches:
+        for part, (xs, ts) in enumerate(micro_batches):
+            model.state = states[part]  # each part of the rows goes on from its own state
             model.forward(xs, ts)
             model.backward()
-            accumulator.add(count=ts.size)
+            states[part] = model.state
+            accumulator.add(count=model.counted)
         optimizer.update(params, accumulator.mean())
     """
 
