@@ -69,7 +69,7 @@ class Trainer:
         self._parts = Parts(model, self.optimizer, self.schedule, self.batches, self.stepper)
         last = folder.file("last.safetensors")
         self.progress = load_state(last, self._parts) if resume else Progress()
-        self._metrics = MetricsFile(folder.file("metrics.jsonl"), self.progress.metrics_bytes)
+        self._metrics: MetricsFile
         summed = self.settings.sum_over_time
         self._watch = NonFiniteWatch(self.stepper, self.batches.batch, summed)
         reset = self.settings.reset_state_each_epoch
@@ -80,6 +80,8 @@ class Trainer:
 
     def run(self, stop: StopRequest) -> TrainResult:
         """Train until a limit is reached or `stop` is set; save; return how it ended."""
+        path = self.folder.file("metrics.jsonl")
+        self._metrics = MetricsFile(path, self.progress.metrics_bytes)
         try:
             self._start()
             ended = self._end(stop)

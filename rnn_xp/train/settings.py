@@ -21,15 +21,15 @@ from rnn_xp.train.checks import (
 BATCHINGS = ("streams", "dlfs2", "char-rnn")
 VALID_PROTOCOLS = ("exact", "dlfs2")
 NO_VALIDATION = "none"
-DEFAULT_STEPS = 2600
+DEFAULT_STEPS = 1150
 DEFAULT_LR = {
     "sgd": 1.0,
     "momentum": 0.1,
     "nesterov": 0.1,
     "adagrad": 0.05,
     "rmsprop": 0.002,
-    "adam": 0.004,
-    "adamw": 0.004,
+    "adam": 0.008,
+    "adamw": 0.008,
 }
 
 
@@ -162,7 +162,7 @@ class TrainSettings:
     max_tokens: int | None = _option(None, optional(integer(2)))
     cell: str = _option("lstm", choice(CELLS))
     embed: int = _option(64, integer(1))
-    hidden: int = _option(256, integer(1))
+    hidden: int = _option(512, integer(1))
     layers: int = _option(1, integer(1))
     dropout: float = _option(0.0, fraction())
     variational: bool = _option(False, boolean)

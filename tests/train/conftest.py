@@ -1,19 +1,20 @@
 """A small text, and settings of a run that takes less than a second."""
 
-import random
 from pathlib import Path
 
 import pytest
 
-from rnn_xp.train import make_settings
+from rnn_xp.train import loop, make_settings
+from runs import words_text
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-WORDS = ["the", "cat", "dog", "sat", "ran", "on", "under", "a", "mat", "hill", "and", "saw", "red", "blue", "big", "small", "house", "tree"]
 
 
-def words_text(lines, seed=0):
-    draw = random.Random(seed)
-    return "".join(" ".join(draw.choices(WORDS, k=8)) + "\n" for _ in range(lines))
+@pytest.fixture(autouse=True)
+def no_curve(request, monkeypatch):
+    """Nothing is drawn, except where drawing is tested: it takes longer than a tiny run."""
+    if "curve" not in request.node.path.name:
+        monkeypatch.setattr(loop, "draw_curve", lambda folder: None)
 
 
 @pytest.fixture

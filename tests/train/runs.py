@@ -1,6 +1,7 @@
 """Compare two runs bit for bit, and stop one at a chosen moment."""
 
 import os
+import random
 import signal
 
 import numpy as np
@@ -8,7 +9,32 @@ import numpy as np
 from rnn_xp.checkpoint import load_arrays
 from rnn_xp.train import Reporter, RunFolder
 
+WORDS = [
+    "the",
+    "cat",
+    "dog",
+    "sat",
+    "ran",
+    "on",
+    "under",
+    "a",
+    "mat",
+    "hill",
+    "and",
+    "saw",
+    "red",
+    "blue",
+    "big",
+    "small",
+    "house",
+    "tree",
+]
 TIMING = ("seconds", "tokens_per_second")
+
+
+def words_text(lines, seed=0):
+    draw = random.Random(seed)
+    return "".join(" ".join(draw.choices(WORDS, k=8)) + "\n" for _ in range(lines))
 
 
 class StopAt(Reporter):

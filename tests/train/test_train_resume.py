@@ -26,7 +26,13 @@ CONFIGS = {
         "validate_every": 5,
     },
     "decay after": {"bptt": 50, "schedule": "decay-after", "decay_after": 1, "batch": 8},
-    "dlfs2": {"batching": "dlfs2", "batch": 20, "bptt": 35, "level": "word", "optimizer": "adagrad"},
+    "dlfs2": {
+        "batching": "dlfs2",
+        "batch": 20,
+        "bptt": 35,
+        "level": "word",
+        "optimizer": "adagrad",
+    },
     "char-rnn": {
         "batching": "char-rnn",
         "one_hot": True,
