@@ -91,6 +91,6 @@ def _named(path: Path, error_class: type[RnnXpError]) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = "check the folder and its permissions"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             remedy = "free some space or choose another place; nothing was changed"
         raise error_class(f"{path}: cannot be written: {error.strerror}; {remedy}") from error

@@ -53,6 +53,11 @@ def open_model(
             raise UsageError("--vocab-from is for a .pkl file; a run folder has its vocabulary")
         run = RunFolder.open(path)
         return OpenedModel(run.load_model(backend=chosen, which=weights), run.tokenizer())
+    if (Path(path).parent / "config.json").is_file() and Path(path).suffix != ".pkl":
+        raise UsageError(
+            f"{path}: is a file of a run folder; give the folder, {Path(path).parent} "
+            "(--weights last for last.safetensors)"
+        )
     book = rnnlm_weights(read_pickle_arrays(path), path)
     tokenizer = _book_vocabulary(path, book.config["vocab_size"], vocab_from, data)
     model = Rnnlm.from_config(LMConfig(**book.config), chosen)

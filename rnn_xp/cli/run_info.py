@@ -4,8 +4,8 @@ import shlex
 from dataclasses import fields
 from typing import Any
 
-from rnn_xp.cli.wording import clock, plural, validation
-from rnn_xp.train import RunFolder, TrainSettings, option_name
+from rnn_xp.cli.wording import plural, validation
+from rnn_xp.train import RunFolder, TrainSettings, clock, option_name
 
 
 def describe_run(path: str) -> dict[str, Any]:

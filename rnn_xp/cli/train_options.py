@@ -30,6 +30,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "level": ("char|word|byte", "what a token is", "word for ptb, else char"),
         "vocab_size": ("V", "words: keep the V most frequent", "all"),
         "min_count": ("N", "words: keep those that come at least N times", None),
+        "unknown": (
+            "",
+            "characters: one more symbol stands for those that the text has not",
+            "only if the validation text needs it",
+        ),
         "max_tokens": ("N", "train on the first N tokens only", "all"),
     },
     "model": {
@@ -70,7 +75,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "beta2": ("X", "of adam and adamw: memory of the square", None),
         "decay_rate": ("X", "of rmsprop: memory of the square", None),
         "eps": ("X", "what keeps a division from zero", "the optimizer's own"),
-        "weight_decay": ("X", "of sgd, adam and adamw", "0"),
+        "weight_decay": ("X", "of sgd, adam and adamw", "0.01 for adamw, else 0"),
         "clip": ("X|none", "largest norm of the whole gradient", None),
         "clip_values": ("X|none", "largest absolute value of a gradient's element", "none"),
         "sum_over_time": ("", "gradient of the sum over T steps, not of their mean", None),

@@ -16,10 +16,3 @@ def plural(level: str) -> str:
 def validation(value: float, level: str) -> str:
     """The validation number of a run (``valid_perplexity`` or ``valid_bits_per_char``)."""
     return f"perplexity {value:.2f}" if level == "word" else f"{value:.3f} bits per {NAMES[level]}"
-
-
-def clock(seconds: float) -> str:
-    """``1:02:03`` or ``2:03``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -27,18 +27,23 @@ class BookStreams(TokenBatches):
     ids : array of int, shape (M,)
     batch_size, bptt : int
         N and T.
+    rewind : bool
+        Every epoch starts at token 0 and from a zero state: so it is where the book calls
+        ``fit(max_epoch=1)`` once an epoch, which sets ``time_idx`` to 0, and resets the
+        model after each validation.
 
     References
     ----------
-    Saito, "Deep Learning from Scratch 2" (O'Reilly Japan, 2018), ``common/trainer.py`` and
-    ``ch05/train_custom_loop.py``.
+    Saito, "Deep Learning from Scratch 2" (O'Reilly Japan, 2018), ``common/trainer.py``,
+    ``ch05/train_custom_loop.py`` and, for `rewind`, ``ch06/train_better_rnnlm.py``.
     """
 
     kind = "dlfs2"
     resets_state = False
 
-    def __init__(self, ids: Any, batch_size: int, bptt: int):
+    def __init__(self, ids: Any, batch_size: int, bptt: int, *, rewind: bool = False):
         super().__init__(ids, batch_size, bptt)
+        self.rewind = bool(rewind)
         self._period = len(self.ids) - 1
         starts = np.arange(self.batch_size) * (self._period // self.batch_size)
         self._first = starts[:, None] + np.arange(self.bptt)  # (N, T), places of batch 0
@@ -55,8 +60,13 @@ class BookStreams(TokenBatches):
 
     def batch(self, number: int) -> Batch:
         """Return batch `number`, counted from 0 over all epochs."""
+        if self.rewind:
+            number %= self.steps_per_epoch
         places = (self._first + (number * self.bptt) % self._period) % self._period
         return self.ids[places].astype(np.int64), self.ids[places + 1].astype(np.int64)
+
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), **({"rewind": True} if self.rewind else {})}
 
 
 class CharRnnStreams(TokenBatches):

@@ -19,7 +19,7 @@ from rnn_xp.train.curve import draw_curve
 from rnn_xp.train.diagnose import diagnose
 from rnn_xp.train.evaluate import PROTOCOLS, Evaluation, evaluate, perplexity
 from rnn_xp.train.presets import PRESETS, Preset, get_preset, make_settings
-from rnn_xp.train.report import ProgressReporter, Reporter, RunInfo, readable
+from rnn_xp.train.report import ProgressReporter, Reporter, RunInfo, clock, readable
 from rnn_xp.train.result import TrainResult
 from rnn_xp.train.run_config import RunConfig
 from rnn_xp.train.run_folder import RunFolder
@@ -39,6 +39,7 @@ __all__ = [
     "RunInfo",
     "TrainResult",
     "TrainSettings",
+    "clock",
     "diagnose",
     "draw_curve",
     "evaluate",

@@ -1,10 +1,15 @@
 """Making room for a run: what may be written over, and what may be deleted."""
 
+import re
 from pathlib import Path
 
+from rnn_xp.data import open_token_file
 from rnn_xp.errors import CheckpointError
+from rnn_xp.train.lock import LOCK
 from rnn_xp.train.run_config import read_config
 from rnn_xp.train.run_folder import FILES
+
+TOKEN_FILES = tuple(name for name in FILES if name.endswith(".tokens"))
 
 
 def check_free(path: str | Path, overwrite: bool) -> Path:
@@ -21,7 +26,7 @@ def check_free(path: str | Path, overwrite: bool) -> Path:
         return path
     if not path.is_dir():
         raise CheckpointError(f"--out {path}: is a file, expected a new folder")
-    found = [entry.name for entry in path.iterdir() if not _temporary(entry)]
+    found = [entry.name for entry in path.iterdir() if not _leftover(entry)]
     ours = read_config(path, strict=False) is not None
     if not found:
         return path
@@ -47,7 +52,7 @@ def clear(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         # The configuration goes last: as long as it is there, the folder is known as ours.
         for name in reversed(FILES):
-            if not name.endswith(".tokens"):
+            if name not in TOKEN_FILES:
                 (path / name).unlink(missing_ok=True)
         remove_temporary(path)
     except OSError as error:
@@ -57,14 +62,41 @@ def clear(path: Path) -> None:
 
 
 def remove_temporary(path: Path) -> None:
-    """Delete what writes that were killed on the way left."""
+    """Delete what writes that were killed on the way left.
+
+    Only for who holds the folder's lock: for others these may be writes that go on.
+    """
     for entry in path.iterdir():
         if _temporary(entry):
             entry.unlink(missing_ok=True)
 
 
+def remove_unused(path: Path) -> None:
+    """Delete what a run that failed before it began left in a new folder."""
+    remove_temporary(path)
+    for name in TOKEN_FILES:
+        (path / name).unlink(missing_ok=True)
+
+
 def _temporary(entry: Path) -> bool:
-    return any(entry.name.startswith(f".{name}.") for name in FILES)
+    return any(re.fullmatch(rf"\.{re.escape(name)}\.\d+\.tmp", entry.name) for name in FILES)
+
+
+def _leftover(entry: Path) -> bool:
+    """Whether the file is of a run that was killed before it had anything worth keeping."""
+    return (
+        _temporary(entry)
+        or entry.name == LOCK
+        or (entry.name in TOKEN_FILES and _is_token_file(entry))
+    )
+
+
+def _is_token_file(entry: Path) -> bool:
+    try:
+        open_token_file(entry)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _listed(names: list[str]) -> str:

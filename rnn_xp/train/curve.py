@@ -4,6 +4,7 @@ import io
 import math
 from typing import Any
 
+from rnn_xp.errors import CheckpointError
 from rnn_xp.files import atomic_write
 from rnn_xp.train.plan import describe
 from rnn_xp.train.run_folder import RunFolder
@@ -33,7 +34,10 @@ def draw_curve(folder: RunFolder) -> str | None:
         from matplotlib.figure import Figure
     except ImportError:
         return MISSING
-    rows = folder.metrics()
+    try:
+        rows = folder.metrics()
+    except CheckpointError as error:
+        return f"no new curve.png: {error}"
     word = folder.config.level == "word"
     train = _points(rows, "train_loss", word)
     valid = _points(rows, "valid_loss", word)
@@ -86,7 +90,7 @@ def _points(rows: list[dict[str, Any]], key: str, word: bool) -> tuple[list[int]
     values: list[float] = []
     for row in rows:
         nats = row.get(key)
-        if nats is not None:
+        if isinstance(nats, (int, float)):
             steps.append(row["step"])
             values.append(math.exp(min(nats, 700.0)) if word else nats / math.log(2.0))
     return steps, values

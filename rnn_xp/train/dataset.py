@@ -26,13 +26,13 @@ from rnn_xp.data import (
     split_tail,
     text_digest,
 )
-from rnn_xp.data.corpora import DEFAULT_CORPUS
+from rnn_xp.data.corpora import _CORPORA, DEFAULT_CORPUS
 from rnn_xp.data.tokenizers.word import EOS
 from rnn_xp.errors import CheckpointError, DataError
+from rnn_xp.train.evaluate import BOOK_BATCH, BOOK_BPTT
 from rnn_xp.train.settings import NO_VALIDATION, TrainSettings
 
 Batches = Iterator[tuple[Any, Any]]
-BOOK_BATCH, BOOK_BPTT = 10, 35
 
 
 @dataclass(slots=True)
@@ -62,13 +62,16 @@ class TrainingData:
 
 
 def absolute_data(settings: TrainSettings) -> TrainSettings:
-    """The same settings with absolute paths, so that a run resumes from any folder."""
+    """The same settings with absolute paths, so that a run resumes from any folder.
+
+    The name of a corpus stays as it is, whatever files there are: ``./kjv`` is a file.
+    """
     data, valid = settings.data, settings.valid
     if data is None:
         data = DEFAULT_CORPUS
     elif data.startswith("ptb:"):
         data = "ptb:" + os.path.abspath(data.removeprefix("ptb:"))
-    elif os.sep in data or Path(data).exists():
+    elif data not in _CORPORA and (os.sep in data or Path(data).exists()):
         data = os.path.abspath(data)
     if valid is not None and valid != NO_VALIDATION:
         valid = os.path.abspath(valid)
@@ -142,6 +145,11 @@ def prepare_data(
 def _same_texts(digests: dict[str, str], recorded: dict[str, Any], source: DataSource) -> None:
     before = recorded.get("digests", {})
     for part, what in (("train", "training"), ("valid", "validation")):
+        if (part in digests) != (part in before):
+            raise CheckpointError(
+                f"{source.name}: the run has {'a' if part in before else 'no'} {what} text of its "
+                "own, a resume cannot change that; leave --valid out, or start a new run"
+            )
         if digests.get(part) != before.get(part):
             raise CheckpointError(
                 f"{source.name}: the {what} text is not the one that this run was started with "
@@ -153,6 +161,11 @@ def _vocabulary(
     settings: TrainSettings, source: DataSource, other: TextSource | None, notes: list[str]
 ) -> Tokenizer:
     level = settings.level or source.level
+    if settings.unknown and level != "char":
+        raise ValueError(
+            f"--unknown is for characters, it needs --level char, not {level}: a word vocabulary "
+            "may have <unk>, and bytes are all known"
+        )
     if level == "word":
         return WordTokenizer.build(
             source.train,
@@ -164,6 +177,8 @@ def _vocabulary(
         raise ValueError(
             f"--vocab-size and --min-count choose among words, they need --level word, not {level}"
         )
+    if settings.unknown:
+        return CharTokenizer.build(source.train, unknown=True)
     tokenizer = build_tokenizer(level, source.train)
     if isinstance(tokenizer, CharTokenizer) and other is not None:
         new = set(CharTokenizer.build(other).symbols) - set(tokenizer.symbols)
@@ -208,8 +223,12 @@ def _cut(
         return train, blocks, held.tokens_per_epoch
     if valid_ids is None and not no_validation:
         ids, valid_ids = split_tail(ids, settings.valid_fraction)
-    kinds = {"streams": ContiguousStreams, "dlfs2": BookStreams, "char-rnn": CharRnnStreams}
-    batches = kinds[settings.batching](ids, N, T)
+    batches: TokenBatches
+    if settings.batching == "dlfs2":
+        batches = BookStreams(ids, N, T, rewind=bool(settings.reset_state_each_epoch))
+    else:
+        kinds = {"streams": ContiguousStreams, "char-rnn": CharRnnStreams}
+        batches = kinds[settings.batching](ids, N, T)
     if valid_ids is None:
         return batches, None, 0
     held_ids = valid_ids

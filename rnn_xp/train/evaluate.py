@@ -13,7 +13,7 @@ from rnn_xp.models import Rnnlm
 PROTOCOLS = ("exact", "dlfs2")
 Progress: TypeAlias = Callable[[int, int], None]
 _LONGEST = 1024
-_BOOK_BATCH, _BOOK_BPTT = 10, 35
+BOOK_BATCH, BOOK_BPTT = 10, 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def evaluate(
     if protocol not in PROTOCOLS:
         raise ValueError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
     if protocol == "dlfs2":
-        total = (len(ids) - 1) // (_BOOK_BATCH * _BOOK_BPTT) * _BOOK_BATCH * _BOOK_BPTT
-        batches = book_evaluation_batches(ids, _BOOK_BATCH, _BOOK_BPTT)
+        total = (len(ids) - 1) // (BOOK_BATCH * BOOK_BPTT) * BOOK_BATCH * BOOK_BPTT
+        batches = book_evaluation_batches(ids, BOOK_BATCH, BOOK_BPTT)
         return evaluate_batches(model, batches, total, progress)
     steps = bptt or max(_LONGEST // rows, 32)
     return evaluate_batches(model, evaluation_batches(ids, rows, steps), len(ids) - 1, progress)

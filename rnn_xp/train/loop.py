@@ -112,6 +112,7 @@ class Trainer:
                 first_step=self.progress.step,
                 tokens_per_step=settings.batch * settings.bptt,
                 notes=self.data.notes,
+                minutes=settings.minutes,
             )
         )
         self._clock.window()

@@ -79,8 +79,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], 1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
+            row = json.loads(line)
+            if not isinstance(row, dict) or type(row.get("step")) is not int:
+                raise ValueError("not a row of metrics")
+            rows.append(row)
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(
                 f"{path}: line {number} is damaged ({error}); remove that line"
             ) from error

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnn_xp.backend import to_host
+from rnn_xp.namespace import namespace_of
 from rnn_xp.train.diagnose import diagnose
 from rnn_xp.train.progress import Numbers
 from rnn_xp.train.stepper import Stepper, StepRecord
@@ -54,9 +55,8 @@ class NonFiniteWatch:
         """
         numbers: list[Numbers] = []
         warnings: list[str] = []
-        for record in self._unseen:
-            ok = bool(to_host(record.ok))
-            loss, norm = float(to_host(record.loss)), float(to_host(record.norm))
+        for record, (loss, norm, good) in zip(self._unseen, _on_host(self._unseen), strict=True):
+            ok = bool(good)
             numbers.append((record.step, record.tokens, loss, norm, ok))
             if not ok:
                 self._bad.append(record)
@@ -98,3 +98,14 @@ class NonFiniteWatch:
             f"{what}: the gradient was not finite, the update was skipped; first: "
             f"{self.describe(first)}"
         )
+
+
+def _on_host(records: list[StepRecord]) -> list[list[float]]:
+    """Loss, norm and ok of each step, in one copy from the device."""
+    if not records:
+        return []
+    first = records[0].loss
+    xp = namespace_of(first)
+    scalars = [s for r in records for s in (r.loss, r.norm, xp.astype(r.ok, first.dtype))]
+    rows: list[list[float]] = to_host(xp.stack(scalars)).reshape(-1, 3).tolist()
+    return rows

@@ -50,7 +50,7 @@ def _validation_interval(settings: TrainSettings, steps_per_epoch: int) -> int:
         return 0
     total = total_steps(settings, steps_per_epoch)
     if total is None:
-        return min(_MOST, steps_per_epoch)
+        return min(max(_FEWEST, steps_per_epoch), _MOST)
     return min(max(-(-total // 5), _FEWEST), _MOST)
 
 

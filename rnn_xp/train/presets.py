@@ -100,6 +100,7 @@ PRESETS: dict[str, Preset] = {
                 "epochs": 40,
                 "schedule": "divide-on-worse",
                 "divide_factor": 4.0,
+                "reset_state_each_epoch": True,
             },
             _PTB,
         ),

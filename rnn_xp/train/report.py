@@ -24,6 +24,8 @@ class RunInfo:
     tokens_per_step : int
     notes : list of str
         Lines for the user.
+    minutes : float or None
+        Limit of the ``seconds`` in the rows.
     """
 
     path: str
@@ -33,6 +35,7 @@ class RunInfo:
     first_step: int
     tokens_per_step: int
     notes: list[str] = field(default_factory=list)
+    minutes: float | None = None
 
 
 class Reporter:
@@ -118,7 +121,7 @@ class ProgressReporter(Reporter):
         """Show loss and speed."""
         self._row = row
         if self._bar is not None:
-            self._bar.set_postfix_str(self._numbers(row), refresh=False)
+            self._bar.set_postfix_str(self._shown(row), refresh=False)
         elif time.monotonic() - self._spoke >= self._seconds:
             self._spoke = time.monotonic()
             self._say(f"{self._place(row)}: {self._numbers(row)}{self._left(row)}")
@@ -130,12 +133,14 @@ class ProgressReporter(Reporter):
 
     def validated(self, row: dict[str, Any]) -> None:
         """Print a line."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._shown(self._row) if self._row else "", refresh=False)
         best = ", the best so far" if row["best"] else ""
         level = self._info.level if self._info is not None else "char"
         loss = readable(row["valid_loss"], level)
         if self._bar is not None and self._row:
             self._bar.set_postfix_str(self._numbers(self._row))
-        self._say(f"{self._place(row)}: validation {loss}{best} ({_clock(row['seconds'])})")
+        self._say(f"{self._place(row)}: validation {loss}{best} ({clock(row['seconds'])})")
 
     def note(self, message: str) -> None:
         """Print a line."""
@@ -164,15 +169,23 @@ class ProgressReporter(Reporter):
         loss = readable(row["train_loss"], level)
         return f"{loss}, {row['tokens_per_second']:,.0f} tokens/s"
 
+    def _shown(self, row: dict[str, Any]) -> str:
+        """What stands beside the bar, which knows the time left only from the steps left."""
+        timed = self._info is not None and self._info.total_steps is None
+        return self._numbers(row) + (self._left(row) if timed else "")
+
     def _left(self, row: dict[str, Any]) -> str:
-        info = self._info
-        if info is None or not info.total_steps or not row["tokens_per_second"]:
-            return ""
-        left = (info.total_steps - row["step"]) * info.tokens_per_step
-        return f", {_clock(left / row['tokens_per_second'])} left"
+        info, left = self._info, []
+        if info is not None and info.total_steps and row["tokens_per_second"]:
+            tokens = (info.total_steps - row["step"]) * info.tokens_per_step
+            left.append(tokens / row["tokens_per_second"])
+        if info is not None and info.minutes is not None:
+            left.append(60.0 * info.minutes - row["seconds"])
+        return f", {clock(max(min(left), 0.0))} left" if left else ""
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -12,6 +12,7 @@ from rnn_xp.train.settings import TrainSettings
 
 FORMAT = "rnn_xp run"
 FORMAT_VERSION = 1
+_DATA = {"name": str, "train_tokens": int, "valid_tokens": int, "digests": dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,15 @@ class RunConfig:
         KeyError, TypeError, ValueError
             If it is something else.
         """
+        data = dict(document["data"])
+        for key, kind in _DATA.items():
+            if not isinstance(data[key], kind):
+                raise ValueError(f"data: {key} is {data[key]!r}")
         return cls(
             TrainSettings.from_json(document["settings"]),
             LMConfig.from_json(document["model"]),
             str(document["level"]),
-            dict(document["data"]),
+            data,
             str(document["version"]),
         )
 

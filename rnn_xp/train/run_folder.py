@@ -22,6 +22,7 @@ from rnn_xp.errors import CheckpointError
 from rnn_xp.files import atomic_write
 from rnn_xp.models import LMConfig, Rnnlm
 from rnn_xp.train.metrics import read_metrics
+from rnn_xp.train.progress import Progress
 from rnn_xp.train.run_config import RunConfig, read_config
 
 FILES = (
@@ -40,7 +41,7 @@ PARAMETER = "parameters/"  # prefix of the weights in last.safetensors
 class RunFolder:
     """A run folder on the disk.
 
-    Use `open` for one that exists, `claim` for a new one.
+    Use `open` for one that exists; `rnn_xp.train.train` makes new ones.
 
     Attributes
     ----------
@@ -74,7 +75,7 @@ class RunFolder:
             config = RunConfig.from_json(document)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{path / 'config.json'}: damaged ({error}); restore it from a copy"
+                f"{path / 'config.json'}: damaged ({_reason(error)}); restore it from a copy"
             ) from error
         return cls(path, config)
 
@@ -143,29 +144,67 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """What there is to know about the run, as JSON values."""
-        _, document = load_arrays(self._existing("last.safetensors"))
-        progress = document["progress"]
+        path = self._existing("last.safetensors")
+        _, document = load_arrays(path)
+        progress = progress_in(document, path)
         return {
             "path": str(self.path),
             "files": [name for name in FILES if self.file(name).exists()],
-            "step": progress["step"],
-            "epoch": progress["epoch"],
-            "tokens": progress["tokens"],
-            "seconds": progress["seconds"],
-            "metric": progress["metric"],
-            "best": progress["best"],
-            "best_step": progress["best_step"],
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "tokens": progress.tokens,
+            "seconds": progress.seconds,
+            "metric": progress.metric,
+            "best": progress.best,
+            "best_step": progress.best_step,
             **self.config.to_json(),
         }
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether the run was stopped before its first checkpoint, and so is at step 0.
+
+        A run that has rows of metrics, or trained weights, is not: it lost its checkpoint.
+        """
+        metrics, model = self.file("metrics.jsonl"), self.file("model.safetensors")
+        if self.file("last.safetensors").exists() or (
+            metrics.exists() and metrics.stat().st_size > 0
+        ):
+            return False
+        if not model.exists():
+            return True
+        _, document = load_arrays(model)
+        return document.get("run", {}).get("step") == 0
 
     def _existing(self, name: str) -> Path:
         path = self.file(name)
         if not path.exists():
             raise CheckpointError(
                 f"{path}: no such file; the run was stopped before its first checkpoint or the "
-                "file was removed: restore it, or start again with --overwrite"
+                f"file was removed: go on with the run (rnn-xp train --resume {self.path}) or "
+                "restore the file"
             )
         return path
+
+
+def progress_in(document: dict[str, Any], path: Path) -> Progress:
+    """How far the run is that the document of ``last.safetensors`` belongs to.
+
+    Raises
+    ------
+    CheckpointError
+        If it is another document.
+    """
+    try:
+        return Progress.from_json(document["progress"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: is not the checkpoint of a run ({_reason(error)}); restore it from a copy"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def parameters_in(arrays: dict[str, Any]) -> dict[str, Any]:

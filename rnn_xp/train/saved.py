@@ -14,7 +14,7 @@ from rnn_xp.errors import CheckpointError, RnnXpError
 from rnn_xp.models import Rnnlm
 from rnn_xp.optim import Optimizer, Schedule
 from rnn_xp.train.progress import Progress
-from rnn_xp.train.run_folder import PARAMETER, parameters_in
+from rnn_xp.train.run_folder import PARAMETER, parameters_in, progress_in
 from rnn_xp.train.stepper import Stepper
 
 _OPTIMIZER, _STATE = "optimizer/", "state/"
@@ -68,8 +68,8 @@ def load_state(path: Path, parts: Parts) -> Progress:
             "was removed: restore it, or start again with --overwrite"
         )
     arrays, document = load_arrays(path)
+    progress = progress_in(document, path)
     try:
-        progress = Progress.from_json(document["progress"])
         parts.model.set_parameters(parameters_in(arrays), str(path))
         parts.model.dropout_counters = document["dropout_counters"]
         _load_optimizer(arrays, parts.optimizer)
@@ -105,5 +105,9 @@ def _load_states(arrays: dict[str, Any], stepper: Stepper, backend: Backend) -> 
         if name.startswith(_STATE):
             part, layer, index = map(int, name.removeprefix(_STATE).split("/"))
             found.setdefault((part, layer), {})[index] = backend.asarray(array)
-    for (part, layer), parts in found.items():
-        stepper.states[part][layer] = tuple(parts[k] for k in range(len(parts)))
+    if not found:  # saved where the state is zero
+        return
+    for part, states in enumerate(stepper.states):
+        for layer, recurrent in enumerate(stepper.model.recurrent_layers):
+            parts = found[part, layer]
+            states[layer] = tuple(parts[k] for k in range(len(recurrent.state_names)))

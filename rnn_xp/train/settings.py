@@ -60,6 +60,9 @@ class TrainSettings:
         Keep the most frequent words only, so that V is at most this (word level).
     min_count : int
         Keep the words that come at least this often (word level).
+    unknown : bool
+        One more symbol of the vocabulary stands for characters that the training text has
+        not, so that texts with such characters can be evaluated (char level).
     max_tokens : int or None
         Train on the first tokens of the text only.
     cell : {"rnn", "lstm", "gru"}
@@ -86,10 +89,11 @@ class TrainSettings:
     batching : {"streams", "dlfs2", "char-rnn"}
         How the text is cut: `ContiguousStreams`, `BookStreams`, `CharRnnStreams`.
     reset_state_each_epoch : bool or None
-        None is what belongs to the batching.
+        None is what belongs to the batching. With "dlfs2", True also starts each epoch at
+        the first token (``rewind`` of `BookStreams`).
     accumulate : int
-        The N rows of a batch are run in this many parts, for one update: the same gradient
-        in less memory.
+        The N rows of a batch are run in this many parts, for one update, in less memory:
+        the same gradient, but for rounding, and with dropout one of other masks.
     optimizer : str
         One of ``rnn_xp.optim.OPTIMIZERS``.
     lr : float or None
@@ -125,8 +129,8 @@ class TrainSettings:
         The run ends at the first limit that it reaches. Without any there are
         `DEFAULT_STEPS` steps.
     validate_every : int or None
-        Steps; 0 is the end of every epoch; None is about five times a run, at most every
-        500 steps, and the end of every epoch for "divide-on-worse".
+        Steps; 0 is the end of every epoch; None is about five times a run, at least 20
+        and at most 1000 steps apart, and the end of every epoch for "divide-on-worse".
     valid_batch : int
         Rows in which the validation text is read.
     valid_protocol : {"exact", "dlfs2"}
@@ -159,6 +163,7 @@ class TrainSettings:
     level: str | None = _option(None, optional(choice(LEVELS)))
     vocab_size: int | None = _option(None, optional(integer(2)))
     min_count: int = _option(1, integer(1))
+    unknown: bool = _option(False, boolean)
     max_tokens: int | None = _option(None, optional(integer(2)))
     cell: str = _option("lstm", choice(CELLS))
     embed: int = _option(64, integer(1))

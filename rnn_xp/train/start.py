@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from rnn_xp.backend import get_backend
+from rnn_xp.backend import Backend, get_backend
 from rnn_xp.errors import CheckpointError
-from rnn_xp.models import Rnnlm
-from rnn_xp.train.claim import check_free, clear, remove_temporary
-from rnn_xp.train.dataset import absolute_data, prepare_data
+from rnn_xp.models import LMConfig, Rnnlm
+from rnn_xp.train.claim import check_free, clear, remove_temporary, remove_unused
+from rnn_xp.train.dataset import TrainingData, absolute_data, prepare_data
 from rnn_xp.train.interrupt import stop_on_signals
+from rnn_xp.train.lock import locked
 from rnn_xp.train.loop import Trainer
 from rnn_xp.train.plan import make_optimizer, make_schedule, model_config, resolved, total_steps
 from rnn_xp.train.report import Reporter
 from rnn_xp.train.result import TrainResult
 from rnn_xp.train.run_config import RunConfig
 from rnn_xp.train.run_folder import RunFolder
-from rnn_xp.train.settings import TrainSettings, known, option_name
+from rnn_xp.train.settings import NO_VALIDATION, TrainSettings, known, option_name
 
+LIMITS = ("epochs", "steps", "minutes")
 # What a resume may change: limits, and what does not change the meaning of what was saved.
 CHANGEABLE = (
-    "epochs",
-    "steps",
-    "minutes",
+    *LIMITS,
     "patience",
     "save_every",
     "lr",
@@ -79,43 +79,58 @@ def train(
     DataError
         If a text cannot be used.
     CheckpointError
-        If `out` is not free, cannot be written, or cannot be resumed.
+        If `out` is not free, cannot be written, or cannot be resumed, or if another process
+        is training in it.
     NonFiniteError
         If the loss is not finite; what was good is saved.
     """
     reporter = Reporter() if reporter is None else reporter
+    path = Path(out)
     try:
         if resume:
-            trainer = _resumed(Path(out), changes or {}, reporter)
-        elif settings is None:
+            RunFolder.open(path)  # before a lock file is made in what is no run folder
+            with locked(path):
+                return _run(_resumed(path, changes or {}, reporter))
+        if settings is None:
             raise ValueError("train: settings are missing; give them, or resume=True")
-        else:
-            trainer = _new(settings, Path(out), overwrite, reporter)
-        # What is not finite is looked for, and reported once; NumPy need not warn as well.
-        with np.errstate(all="ignore"), stop_on_signals() as stop:
-            return trainer.run(stop)
+        check_free(path, overwrite)
+        make_optimizer(settings)
+        with _made(path), locked(path):
+            return _run(_new(settings, path, overwrite, reporter))
     finally:
         reporter.finished()
 
 
-def _new(settings: TrainSettings, out: Path, overwrite: bool, reporter: Reporter) -> Trainer:
-    path = check_free(out, overwrite)
+def _run(trainer: Trainer) -> TrainResult:
+    # What is not finite is looked for, and reported once; NumPy need not warn as well.
+    with np.errstate(all="ignore"), stop_on_signals() as stop:
+        return trainer.run(stop)
+
+
+def _new(settings: TrainSettings, path: Path, overwrite: bool, reporter: Reporter) -> Trainer:
+    check_free(path, overwrite)  # again: another process may have trained here meanwhile
     backend = get_backend(settings.backend)
-    make_optimizer(settings)
     settings = absolute_data(settings)
-    with _made(path):
+    with _tidied(path):
         data = prepare_data(settings, path)
-        level = data.tokenizer.level
-        settings = resolved(settings, level, data.batches.steps_per_epoch)
-        make_schedule(settings, total_steps(settings, data.batches.steps_per_epoch))
-        config = model_config(settings, data.tokenizer.size)
-        model = Rnnlm.from_config(config, backend)
-        # Only now, when nothing can be wrong any more, an old run may go.
-        clear(path)
-    folder = RunFolder(path, RunConfig(settings, config, level, data.description))
+        settings, config, model = _planned(settings, data, backend)
+    # Only now, when nothing can be wrong any more, an old run may go.
+    clear(path)
+    folder = RunFolder(path, RunConfig(settings, config, data.tokenizer.level, data.description))
     folder.save_config()
     data.tokenizer.save(folder.file("vocab.json"))
     return Trainer(folder, data, model, reporter, resume=False)
+
+
+def _planned(
+    settings: TrainSettings, data: TrainingData, backend: Backend
+) -> tuple[TrainSettings, LMConfig, Rnnlm]:
+    """Everything that may still be refused before an old run is touched."""
+    level = data.tokenizer.level
+    settings = resolved(settings, level, data.batches.steps_per_epoch)
+    make_schedule(settings, total_steps(settings, data.batches.steps_per_epoch))
+    config = model_config(settings, data.tokenizer.size)
+    return settings, config, Rnnlm.from_config(config, backend)
 
 
 def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer:
@@ -127,10 +142,15 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         remove_temporary(path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from error
-    data = prepare_data(settings, path, tokenizer=folder.tokenizer(), recorded=config.data)
+    unstarted = folder.unstarted
+    tokenizer = None if unstarted and not folder.file("vocab.json").exists() else folder.tokenizer()
+    data = prepare_data(settings, path, tokenizer=tokenizer, recorded=config.data)
+    if tokenizer is None:
+        data.tokenizer.save(folder.file("vocab.json"))
+        folder.tokenizer()  # raises unless it fits the model
     model = Rnnlm.from_config(config.model, backend)
     folder.config = RunConfig(settings, config.model, config.level, config.data)
-    trainer = Trainer(folder, data, model, reporter, resume=True)
+    trainer = Trainer(folder, data, model, reporter, resume=not unstarted)
     if settings != config.settings:
         folder.save_config()
     return trainer
@@ -154,14 +174,49 @@ def changed(settings: TrainSettings, changes: dict[str, Any], path: Path) -> Tra
             f"--resume {path}: the run has {option_name(name)} {recorded[name]}, a resume cannot "
             f"change it to {changes[name]} (only {may}); start a new run with --out for that"
         )
-    made = settings.replace(**{n: v for n, v in changes.items() if n in CHANGEABLE})
+    if "valid" in changes and (changes["valid"] == NO_VALIDATION) != (
+        settings.valid == NO_VALIDATION
+    ):
+        does = "no validation" if settings.valid == NO_VALIDATION else "a validation"
+        raise ValueError(
+            f"--resume {path}: the run has {does}, a resume cannot change that; leave --valid out, "
+            "or start a new run with --out"
+        )
+    allowed = {n: v for n, v in changes.items() if n in CHANGEABLE}
+    made = settings.replace(**_replaced_limits(settings, allowed), **allowed)
+    if not any(getattr(made, name) for name in LIMITS):
+        raise ValueError(f"--resume {path}: no limit is left; give --steps, --epochs or --minutes")
     return absolute_data(made)
+
+
+def _replaced_limits(settings: TrainSettings, changes: dict[str, Any]) -> dict[str, None]:
+    """The recorded limits that end where a new one is given.
+
+    The cosine is drawn over the steps of the whole run, so there a limit in minutes only
+    adds to the recorded one.
+    """
+    given = {name for name in LIMITS if changes.get(name) is not None}
+    if not given or (given == {"minutes"} and settings.schedule == "cosine"):
+        return {}
+    return {name: None for name in LIMITS if name not in changes}
+
+
+@contextlib.contextmanager
+def _tidied(path: Path) -> Iterator[None]:
+    """Delete the encoded texts if the block fails and the folder has no run that needs them."""
+    try:
+        yield
+    except BaseException:
+        if not (path / "config.json").exists():
+            with contextlib.suppress(OSError):
+                remove_unused(path)
+        raise
 
 
 @contextlib.contextmanager
 def _made(path: Path) -> Iterator[None]:
     """Make a folder for the block, and take it away again if the block fails and left nothing."""
-    existed = path.exists()
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,7 +226,7 @@ def _made(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
         raise

@@ -85,10 +85,11 @@ class Stepper:
         scale, finite = clip_coefficient(norm, self._settings.clip)
         ok = finite & namespace_of(loss).isfinite(loss)
         if self._settings.clip_values is not None:
-            for grad in grads:
-                grad[...] = grad * scale
+            if self._settings.clip is not None:
+                for grad in grads:
+                    grad[...] = grad * scale
+                scale = 1.0
             clip_values(grads, self._settings.clip_values)
-            scale = 1.0
         self.optimizer.update(self._params, grads, scale=scale, ok=ok)
         return StepRecord(number, batch, int(ts.size), loss, norm, ok, before, counters)
 

@@ -9,26 +9,7 @@ import numpy as np
 from rnn_xp.checkpoint import load_arrays
 from rnn_xp.train import Reporter, RunFolder
 
-WORDS = [
-    "the",
-    "cat",
-    "dog",
-    "sat",
-    "ran",
-    "on",
-    "under",
-    "a",
-    "mat",
-    "hill",
-    "and",
-    "saw",
-    "red",
-    "blue",
-    "big",
-    "small",
-    "house",
-    "tree",
-]
+WORDS = ("the", "cat", "dog", "sat", "ran", "on", "under", "a", "mat", "hill", "and", "saw")
 TIMING = ("seconds", "tokens_per_second")
 
 

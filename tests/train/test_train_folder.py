@@ -199,6 +199,8 @@ def test_a_full_disk_for_the_metrics(tmp_path):
 
     metrics = MetricsFile(tmp_path / "metrics.jsonl")
     metrics.close()
-    with open("/dev/full", "ab", buffering=0) as metrics._file:
-        with pytest.raises(CheckpointError, match=r"metrics.jsonl: No space left on device"):
-            metrics.append({"step": 1})
+    with (
+        open("/dev/full", "ab", buffering=0) as metrics._file,
+        pytest.raises(CheckpointError, match=r"metrics.jsonl: No space left on device"),
+    ):
+        metrics.append({"step": 1})
