@@ -72,7 +72,7 @@ def fake_cupy(*, version=13000, devices=1, product=144.0, error=None):
     )
     module = types.ModuleType("cupy")
     module.cuda = types.SimpleNamespace(
-        runtime=runtime, Device=lambda n: types.SimpleNamespace(id=n)
+        runtime=runtime, Device=lambda n=0: types.SimpleNamespace(id=n)
     )
     module.float32 = "float32"
     module.ones = lambda *args, **kwargs: Array()

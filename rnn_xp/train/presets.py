@@ -61,6 +61,8 @@ PRESETS: dict[str, Preset] = {
                 "clip": None,
                 "epochs": 100,
                 "max_tokens": 1000,
+                # Seeds 0 to 11 end between 4.8 and 6.5, 5.7 in the mean; this one at 5.9.
+                "seed": 1,
                 "valid": "none",
             },
             _PTB,

@@ -138,8 +138,6 @@ class ProgressReporter(Reporter):
         best = ", the best so far" if row["best"] else ""
         level = self._info.level if self._info is not None else "char"
         loss = readable(row["valid_loss"], level)
-        if self._bar is not None and self._row:
-            self._bar.set_postfix_str(self._numbers(self._row))
         self._say(f"{self._place(row)}: validation {loss}{best} ({clock(row['seconds'])})")
 
     def note(self, message: str) -> None:

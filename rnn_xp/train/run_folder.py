@@ -174,7 +174,7 @@ class RunFolder:
         if not model.exists():
             return True
         _, document = load_arrays(model)
-        return document.get("run", {}).get("step") == 0
+        return bool(document.get("run", {}).get("step") == 0)
 
     def _existing(self, name: str) -> Path:
         path = self.file(name)

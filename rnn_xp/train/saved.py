@@ -100,14 +100,9 @@ def _load_optimizer(arrays: dict[str, Any], optimizer: Optimizer) -> None:
 
 def _load_states(arrays: dict[str, Any], stepper: Stepper, backend: Backend) -> None:
     stepper.reset_states()
-    found: dict[tuple[int, int], dict[int, Any]] = {}
-    for name, array in arrays.items():
-        if name.startswith(_STATE):
-            part, layer, index = map(int, name.removeprefix(_STATE).split("/"))
-            found.setdefault((part, layer), {})[index] = backend.asarray(array)
-    if not found:  # saved where the state is zero
+    if not any(name.startswith(_STATE) for name in arrays):  # saved where the state is zero
         return
-    for part, states in enumerate(stepper.states):
-        for layer, recurrent in enumerate(stepper.model.recurrent_layers):
-            parts = found[part, layer]
-            states[layer] = tuple(parts[k] for k in range(len(recurrent.state_names)))
+    for p, states in enumerate(stepper.states):
+        for i, layer in enumerate(stepper.model.recurrent_layers):
+            names = [f"{_STATE}{p}/{i}/{k}" for k in range(len(layer.state_names))]
+            states[i] = tuple(backend.asarray(arrays[name]) for name in names)

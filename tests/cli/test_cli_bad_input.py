@@ -98,7 +98,10 @@ def test_a_folder_that_is_not_a_run_is_kept(cli, text_file, tmp_path):
         (["--preset", "dlfs2-rnnlm"], "--preset dlfs2-rnnlm needs --data ptb:FOLDER"),
         (["--backend", "jax"], "unknown backend 'jax', expected one of auto, numpy, cupy"),
         (["--backend", "numpy:7"], "NumPy has no device but cpu"),
-        (["--tied"], "--tied needs --embed and --hidden of one size, got 64 and 256"),
+        (
+            ["--tied", "--hidden", "9"],
+            "--tied needs --embed and --hidden of one size, got 64 and 9",
+        ),
         (["--optimizer", "sgd", "--eps", "1"], "--eps 1: --optimizer sgd has no such setting"),
         (["--overwrite"], "--overwrite needs --out RUN"),
         (["--resume", "x", "--out", "y"], "--out is for a new run"),
@@ -205,3 +208,21 @@ def test_no_traceback_in_a_process_of_its_own(tmp_path):
     result = process("train", "--dropout", "2")
     assert result.code == 2
     assert "--dropout" in result.error
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "last.safetensors", "vocab.json"])
+def test_a_file_of_a_run_folder_is_not_the_run(cli, char_run, name):
+    result = cli("generate", char_run / name)
+    assert result.code == 2
+    assert f"{name}: is a file of a run folder; give the folder, {char_run} " in result.error
+
+
+def test_an_unknown_character_can_be_measured_if_the_vocabulary_has_one(
+    cli, text, text_file, tmp_path
+):
+    assert training(cli, text_file, tmp_path / "run", "--unknown").code == 0
+    other = text("the cat säß\n".encode())
+    assert cli("evaluate", tmp_path / "run", "--data", other).code == 0
+    result = training(cli, text_file, tmp_path / "words", "--unknown", "--level", "word")
+    assert result.code == 2
+    assert "--unknown is for characters, it needs --level char, not word" in result.error

@@ -53,7 +53,7 @@ def test_only_what_is_given_overrides():
 
 def test_a_first_run_says_what_it_uses_and_what_it_wrote(cli, text_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = cli("train", "--data", text_file, *SMALL, "--steps", "6")
+    result = cli("train", "--data", text_file, *SMALL, "--steps", "6", "--lr", "0.004")
     assert result.code == 0
     said = result.err.splitlines()
     assert said[0].startswith("LSTM 1 x 8 on ")

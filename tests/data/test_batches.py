@@ -84,6 +84,17 @@ def test_the_books_batches(sizes, count):
         time += T
 
 
+def test_the_book_fits_one_epoch_after_another_from_the_first_token():
+    on, back = (BookStreams(numbered(101), 2, 5, rewind=rewind) for rewind in (False, True))
+    assert back.steps_per_epoch == on.steps_per_epoch == 10
+    for number in range(30):
+        for a, b in zip(back.batch(number), on.batch(number % 10), strict=True):
+            assert (a == b).all()
+    assert (on.batch(13)[0] != back.batch(13)[0]).any()
+    with pytest.raises(CheckpointError, match="rewind"):
+        back.load_state_dict(on.state_dict())
+
+
 def test_the_books_chapter_5_has_19_batches_an_epoch():
     assert BookStreams(numbered(1000), 10, 5).steps_per_epoch == 19
 

@@ -201,6 +201,14 @@ def test_the_state_is_reset_where_it_should_be(small, tmp_path, monkeypatch):
         assert len(calls) == expected  # once when it is made, then at each epoch's start
 
 
+def test_the_book_starts_every_epoch_at_the_first_token(small, tmp_path):
+    for given, expected in ((True, True), (None, False)):
+        settings = small(batching="dlfs2", reset_state_each_epoch=given)
+        batches = prepare_data(settings, tmp_path).batches
+        first, second = batches.batch(0), batches.batch(batches.steps_per_epoch)
+        assert (first[0] == second[0]).all() == expected
+
+
 def test_the_trainer_needs_settings(tmp_path):
     with pytest.raises(ValueError, match="settings are missing"):
         train(None, tmp_path / "run")

@@ -185,3 +185,13 @@ def test_numpy_does_not_warn(small, tmp_path, recwarn):
     with pytest.raises(NonFiniteError):
         train(small(optimizer="sgd", lr=1e38, clip=1e30), tmp_path / "run", reporter=Reporter())
     assert not recwarn.list
+
+
+def test_a_log_costs_one_copy_from_the_device(small, tmp_path, monkeypatch):
+    from rnn_xp.train import nonfinite
+
+    copies = []
+    real = nonfinite.to_host
+    monkeypatch.setattr(nonfinite, "to_host", lambda array: (copies.append(array), real(array))[1])
+    train(small(steps=21, valid="none", validate_every=21), tmp_path / "run")
+    assert [len(array) for array in copies] == [3 * 1, 3 * 6, 3 * 7, 3 * 7]

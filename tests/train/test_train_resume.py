@@ -77,7 +77,7 @@ import sys
 from pathlib import Path
 from rnn_xp.train import make_settings, train
 out = Path(sys.argv[1])
-if (out / "last.safetensors").exists():
+if (out / "config.json").exists():
     train(None, out, resume=True)
 else:
     train(make_settings(data=sys.argv[2], embed=6, hidden=8, batch=4, bptt=16, steps=400,

@@ -86,6 +86,7 @@ def test_the_length_of_a_run():
         ({"steps": 500}, 100, 100),
         ({"steps": 10}, 100, 20),
         ({"minutes": 1.0}, 100, 100),
+        ({"minutes": 1.0}, 5, 20),
         ({"epochs": 3, "schedule": "divide-on-worse"}, 5000, 0),
         ({"epochs": 3, "validate_every": 7}, 100, 7),
     ],
