@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from runs import words_text
 
 from rnn_xp.train import loop, make_settings
-from runs import words_text
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -1,9 +1,9 @@
 import sys
 
 import pytest
+from runs import Notes
 
 from rnn_xp.train import RunFolder, draw_curve, train
-from runs import Notes
 
 
 @pytest.mark.parametrize("changes", [{}, {"level": "word", "batch": 2, "bptt": 8}])

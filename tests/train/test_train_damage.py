@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
+from runs import Notes, StopAt
 
 from rnn_xp.checkpoint import load_arrays, save_arrays
 from rnn_xp.errors import CheckpointError
 from rnn_xp.train import RunFolder, draw_curve, train
-from runs import Notes, StopAt
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import StopAt, assert_same_run
 
 from rnn_xp import files
 from rnn_xp.backend import to_host
 from rnn_xp.errors import CheckpointError, DataError
 from rnn_xp.train import Reporter, RunFolder, train
-from runs import StopAt, assert_same_run
 
 NAMES = {"config.json", "vocab.json", "model.safetensors", "last.safetensors", "metrics.jsonl"}
 

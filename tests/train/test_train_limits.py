@@ -3,12 +3,12 @@
 import io
 
 import pytest
+from runs import StopAt
 
 from rnn_xp.errors import CheckpointError
 from rnn_xp.train import ProgressReporter, RunFolder, RunInfo, train
 from rnn_xp.train.dataset import prepare_data
 from rnn_xp.train.start import changed
-from runs import StopAt
 
 
 def limits(settings):

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from runs import StopAt, assert_same_run
 
 from rnn_xp.data import CharTokenizer, write_token_file
 from rnn_xp.errors import CheckpointError, DataError
 from rnn_xp.train import Reporter, RunFolder, dataset, start, train
 from rnn_xp.train.lock import LOCK, locked
-from runs import StopAt, assert_same_run
 
 HOLD = """
 import sys

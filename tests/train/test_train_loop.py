@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from runs import Notes, StopAt, words_text
 
 from rnn_xp.backend import to_host
 from rnn_xp.errors import DataError
 from rnn_xp.train import ProgressReporter, Reporter, RunFolder, RunInfo, readable, train
 from rnn_xp.train.dataset import prepare_data
 from rnn_xp.train.interrupt import StopRequest
-from runs import Notes, StopAt, words_text
 
 
 def rows_of(path, key):

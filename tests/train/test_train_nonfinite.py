@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from runs import Notes, StopAt, assert_same_run
 
 from rnn_xp import Rnnlm
 from rnn_xp.errors import NonFiniteError
 from rnn_xp.train import Reporter, RunFolder, diagnose, train
 from rnn_xp.train.loop import Trainer
-from runs import Notes, StopAt, assert_same_run
 
 
 def poison(model, name, value=np.nan):

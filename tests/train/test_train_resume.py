@@ -8,10 +8,10 @@ import sys
 import time
 
 import pytest
+from runs import Notes, StopAt, assert_same_run
 
 from rnn_xp.errors import CheckpointError
 from rnn_xp.train import RunFolder, train
-from runs import Notes, StopAt, assert_same_run
 
 CONFIGS = {
     "lstm adamw cosine": {},
