@@ -42,8 +42,8 @@ class TrainSettings:
     """Options of `rnn_xp.train.train`, checked when they are made.
 
     The command line spells ``save_every`` as ``--save-every``, and so do the messages. The
-    defaults are those of a good first run: a character LSTM on the King James Bible, two
-    minutes on two cores.
+    defaults are those of a first run: a character LSTM on the King James Bible, `DEFAULT_STEPS`
+    steps.
 
     Attributes
     ----------
