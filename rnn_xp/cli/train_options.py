@@ -91,7 +91,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "divide_factor": ("X", "divide-on-worse: divisor after a worse validation", None),
     },
     "run": {
-        "validate_every": ("S", "steps between validations; 0: at the end of epochs", "5 a run"),
+        "validate_every": ("S", "steps between validations; 0: at the end of epochs", "4 a run"),
         "valid_batch": ("N", "streams in which the validation text is read", None),
         "valid_protocol": ("exact|dlfs2", "see rnn-xp evaluate --help", None),
         "log_every": ("S", "steps between two rows of metrics.jsonl", None),

@@ -51,7 +51,7 @@ def _validation_interval(settings: TrainSettings, steps_per_epoch: int) -> int:
     total = total_steps(settings, steps_per_epoch)
     if total is None:
         return min(max(_FEWEST, steps_per_epoch), _MOST)
-    return min(max(-(-total // 5), _FEWEST), _MOST)
+    return min(max(-(-total // 4), _FEWEST), _MOST)
 
 
 def validation_due(

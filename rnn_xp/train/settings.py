@@ -129,7 +129,7 @@ class TrainSettings:
         The run ends at the first limit that it reaches. Without any there are
         `DEFAULT_STEPS` steps.
     validate_every : int or None
-        Steps; 0 is the end of every epoch; None is about five times a run, at least 20
+        Steps; 0 is the end of every epoch; None is about four times a run, at least 20
         and at most 1000 steps apart, and the end of every epoch for "divide-on-worse".
     valid_batch : int
         Rows in which the validation text is read.
