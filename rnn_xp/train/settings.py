@@ -21,7 +21,7 @@ from rnn_xp.train.checks import (
 BATCHINGS = ("streams", "dlfs2", "char-rnn")
 VALID_PROTOCOLS = ("exact", "dlfs2")
 NO_VALIDATION = "none"
-DEFAULT_STEPS = 1150
+DEFAULT_STEPS = 1000
 DEFAULT_LR = {
     "sgd": 1.0,
     "momentum": 0.1,
