@@ -10,9 +10,12 @@ from typing import Any, get_args
 
 from rnn_xp.cli.options import integer, number, or_none
 from rnn_xp.train import TrainSettings, option_name
+from rnn_xp.train.settings import DEFAULT_LR, DEFAULT_STEPS
 
 # Field: (metavar, help, default in words where None is not "none" or the number says little).
 Entry = tuple[str, str, str | None]
+
+_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in DEFAULT_LR.items())
 
 GROUPS: dict[str, dict[str, Entry]] = {
     "data": {
@@ -63,13 +66,13 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "accumulate": ("K", "run a batch in K parts, for one update: less memory", None),
         "epochs": ("E", "end after E times through the text", "none"),
-        "steps": ("S", "end after S steps", "2600 if no limit is given"),
+        "steps": ("S", "end after S steps", f"{DEFAULT_STEPS} if no limit is given"),
         "minutes": ("M", "end after M minutes", "none"),
         "patience": ("K", "end after K validations without a better one", "none"),
     },
     "optimizer": {
         "optimizer": ("NAME", "sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw", None),
-        "lr": ("X", "learning rate", "by optimizer: 1 for sgd, 0.004 for adam and adamw"),
+        "lr": ("X", "learning rate", _RATES),
         "momentum": ("X", "of momentum and nesterov", None),
         "beta1": ("X", "of adam and adamw: memory of the mean", None),
         "beta2": ("X", "of adam and adamw: memory of the square", None),
