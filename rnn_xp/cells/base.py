@@ -22,6 +22,25 @@ class Cell(Protocol):
         Width of the state, or of each of its parts.
     output_size : int
         Width of the output.
+
+    Notes
+    -----
+    What a cell may have besides, and what uses it:
+
+    * ``input_size``: D; `TimeCell` then checks the width of its input.
+    * ``for_call(N, T, train) -> Cell``: the cell to run for one call of `TimeCell`, with the
+      same `params` and `grads` lists, and with what is random drawn (or told what to draw).
+      Of that object exactly `T` forward steps are run, in order, and their backward steps.
+      It may count them, which a cell itself may not: it keeps weights and nothing else.
+      `train` is False in a call that nothing is random in. Everything random should be a
+      function of a seed and of the number of the training call (`rnn_xp.rng.DropoutKey`), so
+      that it is the same on every backend and after a resume.
+    * ``takes_recurrent_mask = True``: `forward` takes a third argument, an array (N, H) or
+      None, which multiplies the state where it enters a product, but not where it is carried
+      on past it; `DropoutCell` needs it for its state dropout in a GRU.
+
+    An output that *is* one of the parts of the new state should be the same array, as in all
+    of the package's cells: `ZoneoutCell` then gives out the part as zoneout left it.
     """
 
     params: list[Array]
@@ -45,32 +64,29 @@ class Cell(Protocol):
         ...
 
 
-class GatedCell:
-    """Shared parts of the three classic cells: parameters, gradients, zero state.
+def cell_for_call(cell: Any, N: int, T: int, train: bool) -> Any:
+    """The cell to run for one call of T steps with N rows: what `cell.for_call` returns.
+
+    That is `cell` itself if it has no `for_call`, which the protocol leaves open.
+    """
+    start = getattr(cell, "for_call", None)
+    return cell if start is None else start(N, T, train)
+
+
+class WeightsCell:
+    """Shared parts of the cells that own parameters: gradients, sizes, zeros.
 
     Parameters
     ----------
-    Wx : array, shape (D, G*H)
-        Input weights.
-    Wh : array, shape (H, G*H)
-        Recurrent weights.
-    b : array, shape (G*H,), or what the subclass says
-        Bias.
+    params : list of array
+        `Wx` (D, ...) first, `Wh` (width of h, ...) second.
     grads : list of array, optional
         Where `backward` adds the gradients; zeros are made on first use otherwise.
     """
 
-    gates: int  # G
-
-    def __init__(self, Wx: Array, Wh: Array, b: Array, *, grads: list[Array] | None = None):
-        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self.bias_shapes(Wh))
-        self.params = [Wx, Wh, b]
+    def __init__(self, params: list[Array], grads: list[Array] | None = None):
+        self.params = params
         self._grads = grads
-
-    @classmethod
-    def bias_shapes(cls, Wh: Array) -> tuple[tuple[int, ...], ...]:
-        """Shapes that `b` may have."""
-        return ((cls.gates * Wh.shape[0],),)
 
     @property
     def grads(self) -> list[Array]:
@@ -103,14 +119,42 @@ class GatedCell:
         """State of zeros, shape (N, H), for a batch of `N`."""
         return self._zeros(N)
 
-    def _zeros(self, N: int) -> Array:
+    def _zeros(self, N: int, width: int | None = None) -> Array:
         Wh = self.params[1]
         xp = namespace_of(Wh)
-        return xp.zeros((N, Wh.shape[0]), dtype=Wh.dtype, device=Wh.device)
+        shape = (N, Wh.shape[0] if width is None else width)
+        return xp.zeros(shape, dtype=Wh.dtype, device=Wh.device)
 
     def _add_to_grads(self, *terms: Array) -> None:
         for grad, term in zip(self.grads, terms, strict=True):
             grad[...] = grad + term
+
+
+class GatedCell(WeightsCell):
+    """Shared parts of the cells with one `Wx`, one `Wh` and one bias.
+
+    Parameters
+    ----------
+    Wx : array, shape (D, G*H)
+        Input weights.
+    Wh : array, shape (H, G*H)
+        Recurrent weights.
+    b : array, shape (G*H,), or what the subclass says
+        Bias.
+    grads : list of array, optional
+        Where `backward` adds the gradients; zeros are made on first use otherwise.
+    """
+
+    gates: int  # G
+
+    def __init__(self, Wx: Array, Wh: Array, b: Array, *, grads: list[Array] | None = None):
+        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self.bias_shapes(Wh))
+        super().__init__([Wx, Wh, b], grads)
+
+    @classmethod
+    def bias_shapes(cls, Wh: Array) -> tuple[tuple[int, ...], ...]:
+        """Shapes that `b` may have."""
+        return ((cls.gates * Wh.shape[0],),)
 
 
 def check_weights(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rnn_xp._typing import Array
-from rnn_xp.cells.activations import sigmoid
+from rnn_xp.cells.activations import ActivationLike, get_activation
 from rnn_xp.cells.base import GatedCell
 from rnn_xp.namespace import namespace_of
 
@@ -26,12 +26,17 @@ class GRUCell(GatedCell):
         Recurrent weights.
     b : array, shape (2, 3H) or (3H,)
         Bias; see above.
+    activation : str, Activation, callable or None
+        Of the candidate n; default tanh. Other activations than the defaults run here, in
+        `TimeCell`; `TimeGRU` and its fast kernels have none.
+    recurrent_activation : str, Activation, callable or None
+        Of the two gates; default sigmoid.
     grads : list of array, optional
         Arrays that `backward` adds into.
 
     Notes
     -----
-    ::
+    With the default activations::
 
         r, z = sigmoid(x Wx_rz + h Wh_rz + biases)
         reset after:   n = tanh(x Wx_n + b0_n + r * (h Wh_n + b1_n))
@@ -55,18 +60,38 @@ class GRUCell(GatedCell):
         """``(2, 3H)`` for reset after, ``(3H,)`` for reset before."""
         return ((2, 3 * Wh.shape[0]), (3 * Wh.shape[0],))
 
+    takes_recurrent_mask = True
+
+    def __init__(
+        self,
+        Wx: Array,
+        Wh: Array,
+        b: Array,
+        *,
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        grads: list[Array] | None = None,
+    ):
+        super().__init__(Wx, Wh, b, grads=grads)
+        self.activation = get_activation(activation)
+        self.recurrent_activation = get_activation(recurrent_activation)
+
     @property
     def reset_after(self) -> bool:
         """Whether the reset gate acts after the recurrent product."""
         return len(self.params[2].shape) == 2
 
-    def forward(self, x: Array, h: Array) -> tuple[Array, Array, Any]:
+    def forward(
+        self, x: Array, h: Array, recurrent_mask: Array | None = None
+    ) -> tuple[Array, Array, Any]:
         """One step.
 
         Parameters
         ----------
         x : array, shape (N, D)
         h : array, shape (N, H)
+        recurrent_mask : array, shape (N, H), optional
+            Multiplies ``h`` in the products (and under the reset gate), but not in ``z * h``.
 
         Returns
         -------
@@ -78,21 +103,25 @@ class GRUCell(GatedCell):
         Wx, Wh, b = self.params
         xp = namespace_of(x)
         H = h.shape[1]
+        gate = self.recurrent_activation
+        seen = h if recurrent_mask is None else h * recurrent_mask
         if self.reset_after:
             ax = x @ Wx + b[0, :]  # (N, 3H)
-            ah = h @ Wh + b[1, :]  # (N, 3H)
-            rz = sigmoid(ax[:, : 2 * H] + ah[:, : 2 * H], xp)
-            r, z = rz[:, :H], rz[:, H:]
-            inner = ah[:, 2 * H :]  # what the reset gate scales
-            n = xp.tanh(ax[:, 2 * H :] + r * inner)
+            ah = seen @ Wh + b[1, :]  # (N, 3H)
         else:
             ax = x @ Wx + b
-            rz = sigmoid(ax[:, : 2 * H] + h @ Wh[:, : 2 * H], xp)
-            r, z = rz[:, :H], rz[:, H:]
-            inner = r * h  # what goes through Wh_n
-            n = xp.tanh(ax[:, 2 * H :] + inner @ Wh[:, 2 * H :])
+            ah = seen @ Wh[:, : 2 * H]  # (N, 2H)
+        pair = gate.apply_to_pair(ax[:, : 2 * H] + ah[:, : 2 * H], xp)
+        (r, kept_r), (z, kept_z) = pair
+        if self.reset_after:
+            inner = ah[:, 2 * H :]  # what the reset gate scales
+            n, kept_n = self.activation.apply(ax[:, 2 * H :] + r * inner, xp)
+        else:
+            inner = r * seen  # what goes through Wh_n
+            n, kept_n = self.activation.apply(ax[:, 2 * H :] + inner @ Wh[:, 2 * H :], xp)
         h_next = (1.0 - z) * n + z * h
-        return h_next, h_next, (x, h, r, z, n, inner)
+        kept = (kept_r, kept_z, kept_n)  # mostly the same arrays once more
+        return h_next, h_next, (x, h, seen, recurrent_mask, r, z, n, inner, kept)
 
     def backward(self, doutput: Array, dstate: Array | None, cache: Any) -> tuple[Array, Array]:
         """Gradient of one step; adds into `grads`.
@@ -112,24 +141,27 @@ class GRUCell(GatedCell):
         dh : array, shape (N, H)
         """
         Wx, Wh, _ = self.params
-        x, h, r, z, n, inner = cache
+        x, h, seen, recurrent_mask, r, z, n, inner, (kept_r, kept_z, kept_n) = cache
         xp = namespace_of(x)
         H = h.shape[1]
+        gate = self.recurrent_activation
         dh_next = doutput if dstate is None else doutput + dstate
-        da_n = dh_next * (1.0 - z) * (1.0 - n * n)
-        da_z = dh_next * (h - n) * z * (1.0 - z)
+        da_n = self.activation.backward(dh_next * (1.0 - z), kept_n, xp)
+        da_z = gate.backward(dh_next * (h - n), kept_z, xp)
         if self.reset_after:
-            da_r = da_n * inner * r * (1.0 - r)
+            da_r = gate.backward(da_n * inner, kept_r, xp)
             dax = xp.concat([da_r, da_z, da_n], axis=1)
             dah = xp.concat([da_r, da_z, da_n * r], axis=1)
             db = xp.stack([xp.sum(dax, axis=0), xp.sum(dah, axis=0)], axis=0)
-            self._add_to_grads(x.T @ dax, h.T @ dah, db)
-            return dax @ Wx.T, dah @ Wh.T + dh_next * z
-        dinner = da_n @ Wh[:, 2 * H :].T
-        da_r = dinner * h * r * (1.0 - r)
-        da_rz = xp.concat([da_r, da_z], axis=1)
-        dax = xp.concat([da_r, da_z, da_n], axis=1)
-        dWh = xp.concat([h.T @ da_rz, inner.T @ da_n], axis=1)
-        self._add_to_grads(x.T @ dax, dWh, xp.sum(dax, axis=0))
-        dh = da_rz @ Wh[:, : 2 * H].T + dinner * r + dh_next * z
-        return dax @ Wx.T, dh
+            self._add_to_grads(x.T @ dax, seen.T @ dah, db)
+            dseen = dah @ Wh.T
+        else:
+            dinner = da_n @ Wh[:, 2 * H :].T
+            da_r = gate.backward(dinner * seen, kept_r, xp)
+            da_rz = xp.concat([da_r, da_z], axis=1)
+            dax = xp.concat([da_r, da_z, da_n], axis=1)
+            dWh = xp.concat([seen.T @ da_rz, inner.T @ da_n], axis=1)
+            self._add_to_grads(x.T @ dax, dWh, xp.sum(dax, axis=0))
+            dseen = da_rz @ Wh[:, : 2 * H].T + dinner * r
+        dh = dseen if recurrent_mask is None else dseen * recurrent_mask
+        return dax @ Wx.T, dh + dh_next * z

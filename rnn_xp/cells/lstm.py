@@ -3,7 +3,7 @@
 from typing import Any
 
 from rnn_xp._typing import Array
-from rnn_xp.cells.activations import sigmoid
+from rnn_xp.cells.activations import ActivationLike, get_activation
 from rnn_xp.cells.base import GatedCell
 from rnn_xp.namespace import namespace_of
 
@@ -19,12 +19,17 @@ class LSTMCell(GatedCell):
         Recurrent weights.
     b : array, shape (4H,)
         Bias. A forget bias, where it is wanted, is part of it: add it to ``b[H:2H]``.
+    activation : str, Activation, callable or None
+        Of the candidate g and of c' on its way to h'; default tanh. Other activations than
+        the defaults run here, in `TimeCell`; `TimeLSTM` and its fast kernels have none.
+    recurrent_activation : str, Activation, callable or None
+        Of the three gates; default sigmoid.
     grads : list of array, optional
         Arrays that `backward` adds into.
 
     Notes
     -----
-    ::
+    With the default activations::
 
         a = x Wx + h Wh + b                  split into a_i, a_f, a_g, a_o
         i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);  g = tanh(a_g)
@@ -41,6 +46,20 @@ class LSTMCell(GatedCell):
     """
 
     gates = 4
+
+    def __init__(
+        self,
+        Wx: Array,
+        Wh: Array,
+        b: Array,
+        *,
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        grads: list[Array] | None = None,
+    ):
+        super().__init__(Wx, Wh, b, grads=grads)
+        self.activation = get_activation(activation)
+        self.recurrent_activation = get_activation(recurrent_activation)
 
     @property
     def state_size(self) -> tuple[int, int]:
@@ -73,14 +92,16 @@ class LSTMCell(GatedCell):
         xp = namespace_of(x)
         H = h.shape[1]
         a = x @ Wx + h @ Wh + b  # (N, 4H)
-        i = sigmoid(a[:, :H], xp)
-        f = sigmoid(a[:, H : 2 * H], xp)
-        g = xp.tanh(a[:, 2 * H : 3 * H])
-        o = sigmoid(a[:, 3 * H :], xp)
+        gate, activation = self.recurrent_activation, self.activation
+        i, kept_i = gate.apply(a[:, :H], xp)
+        f, kept_f = gate.apply(a[:, H : 2 * H], xp)
+        g, kept_g = activation.apply(a[:, 2 * H : 3 * H], xp)
+        o, kept_o = gate.apply(a[:, 3 * H :], xp)
         c_next = f * c + i * g
-        tanh_c = xp.tanh(c_next)
-        h_next = o * tanh_c
-        return h_next, (h_next, c_next), (x, h, c, i, f, g, o, tanh_c)
+        y, kept_y = activation.apply(c_next, xp)
+        h_next = o * y
+        kept = (kept_i, kept_f, kept_g, kept_o, kept_y)  # mostly the same arrays once more
+        return h_next, (h_next, c_next), (x, h, c, i, f, g, o, y, kept)
 
     def backward(
         self, doutput: Array, dstate: tuple[Array, Array] | None, cache: Any
@@ -103,18 +124,19 @@ class LSTMCell(GatedCell):
             ``(dh, dc)``, each (N, H).
         """
         Wx, Wh, _ = self.params
-        x, h, c, i, f, g, o, tanh_c = cache
+        x, h, c, i, f, g, o, y, (kept_i, kept_f, kept_g, kept_o, kept_y) = cache
         xp = namespace_of(x)
+        gate, activation = self.recurrent_activation, self.activation
         dh_next = doutput if dstate is None else doutput + dstate[0]
-        dc_next = dh_next * o * (1.0 - tanh_c * tanh_c)
+        dc_next = activation.backward(dh_next * o, kept_y, xp)
         if dstate is not None:
             dc_next = dc_next + dstate[1]
         da = xp.concat(
             [
-                dc_next * g * i * (1.0 - i),
-                dc_next * c * f * (1.0 - f),
-                dc_next * i * (1.0 - g * g),
-                dh_next * tanh_c * o * (1.0 - o),
+                gate.backward(dc_next * g, kept_i, xp),
+                gate.backward(dc_next * c, kept_f, xp),
+                activation.backward(dc_next * i, kept_g, xp),
+                gate.backward(dh_next * y, kept_o, xp),
             ],
             axis=1,
         )  # (N, 4H)

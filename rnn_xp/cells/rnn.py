@@ -3,7 +3,7 @@
 from typing import Any
 
 from rnn_xp._typing import Array
-from rnn_xp.cells.activations import Activation, get_activation
+from rnn_xp.cells.activations import ActivationLike, get_activation
 from rnn_xp.cells.base import GatedCell
 from rnn_xp.namespace import namespace_of
 
@@ -19,8 +19,8 @@ class RNNCell(GatedCell):
         Recurrent weights.
     b : array, shape (H,)
         Bias.
-    activation : {"tanh", "relu", "sigmoid", "linear"}, Activation or None
-        Default tanh; ``None`` is linear.
+    activation : str, Activation, callable or None
+        Default tanh; ``None`` is linear; see `rnn_xp.cells.get_activation`.
     grads : list of array, optional
         Arrays that `backward` adds into.
 
@@ -42,7 +42,7 @@ class RNNCell(GatedCell):
         Wh: Array,
         b: Array,
         *,
-        activation: str | Activation | None = "tanh",
+        activation: ActivationLike = "tanh",
         grads: list[Array] | None = None,
     ):
         super().__init__(Wx, Wh, b, grads=grads)
@@ -64,8 +64,8 @@ class RNNCell(GatedCell):
             For one call of `backward`.
         """
         Wx, Wh, b = self.params
-        h_next = self.activation.function(x @ Wx + h @ Wh + b, namespace_of(x))
-        return h_next, h_next, (x, h, h_next)
+        h_next, kept = self.activation.apply(x @ Wx + h @ Wh + b, namespace_of(x))
+        return h_next, h_next, (x, h, kept)
 
     def backward(self, doutput: Array, dstate: Array | None, cache: Any) -> tuple[Array, Array]:
         """Gradient of one step; adds into `grads`.
@@ -85,9 +85,9 @@ class RNNCell(GatedCell):
         dh : array, shape (N, H)
         """
         Wx, Wh, _ = self.params
-        x, h, h_next = cache
+        x, h, kept = cache
         xp = namespace_of(x)
         dh_next = doutput if dstate is None else doutput + dstate
-        da = dh_next * self.activation.derivative(h_next, xp)
+        da = self.activation.backward(dh_next, kept, xp)
         self._add_to_grads(x.T @ da, h.T @ da, xp.sum(da, axis=0))
         return da @ Wx.T, da @ Wh.T

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from rnn_xp.backend import to_host
-from rnn_xp.cells import Activation, GRUCell, LSTMCell, RNNCell, sigmoid
-from rnn_xp.cells.activations import get_activation
+from rnn_xp.cells import GRUCell, LSTMCell, RNNCell
 from rnn_xp.errors import DTypeError, MixedBackendError, ShapeError
 
 N, D, H = 2, 3, 4
@@ -147,64 +146,6 @@ def test_a_cell_keeps_no_data(name, drawn, be, rng):
     fresh = cls(*(be.asarray(w) for w in weights))
     _, _, cache = fresh.forward(x[0], state_of(name, h, h))
     np.testing.assert_array_equal(late, to_host(fresh.backward(dh, None, cache)[0]))
-
-
-# ---- activations
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sigmoid_does_not_overflow(be, dtype):
-    x = be.asarray([-1e4, -800.0, -90.0, -1.0, 0.0, 1.0, 90.0, 1e4], dtype)
-    y = to_host(sigmoid(x, be.xp))
-    assert y[0] == 0.0
-    assert y[4] == 0.5
-    assert y[-1] == 1.0
-    np.testing.assert_allclose(y[3:6], logistic(np.array([-1.0, 0.0, 1.0])), rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["tanh", "relu", "sigmoid", "linear", None])
-def test_activations_by_name(name, be):
-    functions = {
-        "tanh": np.tanh,
-        "relu": lambda a: np.maximum(a, 0.0),
-        "sigmoid": logistic,
-        "linear": lambda a: a,
-        None: lambda a: a,
-    }
-    slopes = {
-        "tanh": lambda a: 1 - np.tanh(a) ** 2,
-        "relu": lambda a: (a > 0) * 1.0,
-        "sigmoid": lambda a: logistic(a) * (1 - logistic(a)),
-        "linear": np.ones_like,
-        None: np.ones_like,
-    }
-    a = np.array([-2.0, -0.5, 0.25, 3.0])
-    activation = get_activation(name)
-    y = activation.function(be.asarray(a), be.xp)
-    np.testing.assert_allclose(to_host(y), functions[name](a), rtol=1e-14)
-    np.testing.assert_allclose(
-        to_host(activation.derivative(y, be.xp)), slopes[name](a), rtol=1e-13
-    )
-
-
-def test_relu_has_slope_zero_at_zero(be):
-    relu = get_activation("relu")
-    y = relu.function(be.asarray([0.0, -0.0]), be.xp)
-    assert to_host(relu.derivative(y, be.xp)).tolist() == [0.0, 0.0]
-
-
-def test_an_activation_of_ones_own(rng):
-    softsign = Activation("square", lambda x, xp: x * x, lambda y, xp: 2.0 * xp.sqrt(y))
-    cell = RNNCell(*(rng.standard_normal(s) for s in ((D, H), (H, H), (H,))), activation=softsign)
-    output, _, _ = cell.forward(np.ones((N, D)), np.zeros((N, H)))
-    assert (output >= 0).all()
-
-
-def test_an_unknown_activation_lists_the_known_ones(rng):
-    weights = [rng.standard_normal(s) for s in ((D, H), (H, H), (H,))]
-    message = "unknown activation 'gelu', expected one of: linear, relu, sigmoid, tanh"
-    with pytest.raises(ValueError, match=message):
-        RNNCell(*weights, activation="gelu")
 
 
 # ---- the door

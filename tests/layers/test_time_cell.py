@@ -6,7 +6,7 @@ from proof.usercell import LeakyCell
 
 from rnn_xp.backend import to_host
 from rnn_xp.cells import LSTMCell, RNNCell
-from rnn_xp.errors import DTypeError, ShapeError
+from rnn_xp.errors import DTypeError, RnnXpError, ShapeError, StaleCacheError
 from rnn_xp.layers import TimeCell
 from rnn_xp.namespace import namespace_of
 
@@ -129,3 +129,68 @@ def test_gradients_are_overwritten_although_cells_add(be):
         np.testing.assert_array_equal(a, b)
     assert layer.grads is layer.cell.grads
     assert namespace_of(layer.grads[0]) is be.xp
+
+
+# ---- for_call: the cell to run for one call
+
+
+class Scaled:
+    """A running sum whose step t is scaled by what `for_call` drew for it."""
+
+    state_size = output_size = D
+
+    def __init__(self, be, log):
+        self.be, self.log = be, log
+        self.params, self.grads = [], []
+        self.scales = None
+
+    def zero_state(self, N):
+        return self.be.zeros((N, D), "float64")
+
+    def for_call(self, N, T, train):
+        self.log.append((N, T, train))
+        call = Scaled(self.be, self.log)
+        call.params, call.grads = self.params, self.grads
+        call.scales = iter(range(1, T + 1)) if train else iter([0.5] * T)
+        return call
+
+    def forward(self, x, state):
+        scale = float(next(self.scales))
+        new = state + scale * x
+        return new, new, scale
+
+    def backward(self, doutput, dstate, cache):
+        d = doutput if dstate is None else doutput + dstate
+        return cache * d, d
+
+
+def test_for_call_gives_the_cell_of_one_call_and_of_its_backward(be):
+    log = []
+    cell = Scaled(be, log)
+    layer = TimeCell(cell)
+    xs = be.asarray(np.ones((N, T, D)))
+    hs = to_host(layer.forward(xs))
+    np.testing.assert_array_equal(hs[0, :, 0], np.cumsum(np.arange(1, T + 1)))
+    layer.forward(xs, train=False)
+    with pytest.raises(StaleCacheError):
+        layer.backward(None)
+    layer.forward(xs)
+    dxs = to_host(layer.backward(None, be.asarray(np.ones((N, D)))))
+    np.testing.assert_array_equal(dxs[0, :, 0], np.arange(1, T + 1))
+    assert log == [(N, T, True), (N, T, False), (N, T, True)]
+    assert layer.cell is cell
+    assert cell.scales is None  # the cell itself keeps nothing
+
+
+def test_a_refused_call_asks_for_no_cell(be):
+    log = []
+    layer = TimeCell(Scaled(be, log), stateful=True)
+    layer.forward(be.asarray(np.ones((N, T, D))))
+    for xs, options in (
+        (np.ones((N + 1, T, D)), {}),
+        (np.ones((N, T)), {}),
+        (np.ones((N, T, D)), {"lengths": [T + 1, 0, 0]}),
+    ):
+        with pytest.raises(RnnXpError):
+            layer.forward(be.asarray(xs), **options)
+    assert len(log) == 1
