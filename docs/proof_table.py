@@ -21,7 +21,7 @@ os.environ.pop("RNN_XP_KERNELS", None)
 
 # Found through the path that was just extended.
 import backends  # noqa: E402
-from proof.grid import COLUMNS, PARTS, SEQUENCES  # noqa: E402
+from proof.grid import CELLS, COLUMNS, PAIR_ROWS, PARTS, ROWS, SEQUENCES, SINGLE_ROWS  # noqa: E402
 from proof.oracles import (  # noqa: E402
     DIFFERENCES,
     FLOAT32_FORWARD,
@@ -29,8 +29,11 @@ from proof.oracles import (  # noqa: E402
     FLOAT64,
     autograd,
     differences,
+    generic,
+    results,
     worst,
 )
+from proof.sequences import KINDS  # noqa: E402
 
 BEGIN, END = "<!-- proof-table -->", "<!-- /proof-table -->"
 ORACLES = {
@@ -38,6 +41,9 @@ ORACLES = {
     "PyTorch autograd": FLOAT64,
     "generic kernels": FLOAT64,
 }
+# How many cells share a line of the first table: a line each would make it longer
+# without saying more.
+SIMPLE_CELLS = sum(kind.cell for kind in KINDS.values())
 # Entries that differ by less than this factor, or are both below FLOAT64, are the same:
 # rounding errors depend on the machine.
 SLACK = 100.0
@@ -45,30 +51,21 @@ SLACK = 100.0
 
 def measure(row, oracle, variant, dtype="float64"):
     """Largest relative error of `row` on a backend over all sets of upstream gradients."""
-    be = variant.open()
     errors = []
     for chosen in row.subsets:
-        with backends.kernel_mode(variant.mode):
-            outputs, gradients = row.gradients(be, dtype, chosen)
+        outputs, gradients = results(row, variant.name, dtype, chosen)
         if oracle == "central differences":
             errors.append(worst(gradients, differences(row, chosen))[0])
             continue
-        if oracle == "PyTorch autograd":
-            references = autograd(row, chosen)
-        else:
-            numpy = backends.BY_NAME["numpy-generic"]
-            with backends.kernel_mode(numpy.mode):
-                references = row.gradients(numpy.open(), "float64", chosen)
+        references = (autograd if oracle == "PyTorch autograd" else generic)(row, chosen)
         errors += [worst(outputs, references[0])[0], worst(gradients, references[1])[0]]
     return max(errors)
 
 
 def label_of(row):
-    """Name of the row's layer in the table."""
-    if row in PARTS:
-        return row.label
+    """Name of the layer of a row of `SEQUENCES` in the table."""
     if row.kind.cell:
-        return "`TimeCell` with six cells"
+        return f"`TimeCell` with {SIMPLE_CELLS} cells"
     return row.kind.label
 
 
@@ -86,6 +83,32 @@ def layer_table():
                 for column in COLUMNS
             ]
             lines.append([label, oracle, *entries])
+    return lines
+
+
+def option_table(head, rows):
+    """Options: one line each, with the layers it was tried on and one column an oracle."""
+    numpy = backends.BY_NAME["numpy"]
+    lines = [[head, "layers", *ORACLES]]
+    for label in dict.fromkeys(row.label for row in rows):
+        own = [row for row in rows if row.label == label]
+        names = dict.fromkeys(kind.name for row in own for kind in row.used)
+        entries = [number(max(measure(r, o, numpy) for r in own)) for o in ORACLES]
+        if all(kind.cell for row in own for kind in row.used):
+            entries[-1] = "–"  # cells have no other kernels
+        lines.append([label, ", ".join(names), *entries])
+    return lines
+
+
+def cell_table():
+    """Cells that run in `TimeCell` only: one line each, and no other kernels to compare with."""
+    numpy = backends.BY_NAME["numpy"]
+    oracles = [o for o in ORACLES if o != "generic kernels"]
+    lines = [["cell", *oracles]]
+    for label in dict.fromkeys(row.label for row in CELLS):
+        rows = [row for row in CELLS if row.label == label]
+        entries = [number(max(measure(r, o, numpy) for r in rows)) for o in oracles]
+        lines.append([label, *entries])
     return lines
 
 
@@ -113,7 +136,7 @@ def backend_table():
             lines.append([name, "not run", "not run"])
             continue
         entries = [
-            number(max(measure(r, "generic kernels", variant, dtype) for r in (*SEQUENCES, *PARTS)))
+            number(max(measure(r, "generic kernels", variant, dtype) for r in ROWS))
             for dtype in ("float64", "float32")
         ]
         lines.append([name, *entries])
@@ -149,6 +172,13 @@ def render():
             "backend, over outputs and gradients and over every choice of upstream gradients. "
             f"Tolerances: {DIFFERENCES:.0e} for central differences, {FLOAT64:.0e} for the rest.",
             markdown(layer_table()),
+            "Options of the layers that are named, the worst of them in each line (`user` is a "
+            "user's own cell; masks that are drawn are those of a training call):",
+            markdown(option_table("option", SINGLE_ROWS)),
+            markdown(option_table("options together", PAIR_ROWS)),
+            "Cells in `TimeCell`, over plain sequences, lengths, a mask in a stateful layer, two "
+            "directions with a mask, and two layers:",
+            markdown(cell_table()),
             markdown(part_table()),
             "The same rows on every backend, against the generic kernels in float64 (tolerances "
             f"{FLOAT64:.0e}, in float32 {FLOAT32_FORWARD:.0e} for outputs and "

@@ -78,11 +78,12 @@ class TimeAffine(Layer):
         -------
         dxs : array, shape (N, T, H)
         """
-        x, shape = self._take_cache()
+        _, shape = self._held_cache()
         W = self.params[0]
         matrix = W.T if self.transposed else W
         require_like(dys, W, self.name, "dys")
         require_shape(dys, (*shape[:-1], matrix.shape[1]), self.name, "dys", "(N, T, V)")
+        x, _ = self._take_cache()
         xp = namespace_of(dys)
         dy = xp.reshape(dys, (-1, matrix.shape[1]))
         self.grads[0][...] = dy.T @ x if self.transposed else x.T @ dy

@@ -68,8 +68,8 @@ class Layer:
         self._workspace = Workspace()
         self._cache = None
 
-    def _take_cache(self) -> Any:
-        """The data kept by the last forward call; a second backward finds none.
+    def _held_cache(self) -> Any:
+        """The data kept by the last forward call; it stays until `_take_cache`.
 
         Raises
         ------
@@ -81,5 +81,17 @@ class Layer:
                 f"{self.name}: backward needs a forward(train=True) before it; the last one "
                 "was already used, or ran with train=False"
             )
-        cache, self._cache = self._cache, None
+        return self._cache
+
+    def _take_cache(self) -> Any:
+        """The same, and forget it: a second backward finds none.
+
+        Called when the arguments of `backward` are checked, so that a refused call uses
+        nothing up.
+        """
+        cache = self._held_cache()
+        self._cache = None
         return cache
+
+    def _check_upstream(self, dout: Any, dstate: Any = None) -> None:
+        """Raise unless `backward` would take these; layers made of layers ask all before any."""

@@ -1,5 +1,7 @@
 """`TimeDropout`: dropout over sequences, per step or with one mask for all steps."""
 
+from typing import Any
+
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, backend_of, get_backend
 from rnn_xp.errors import ShapeError
@@ -13,6 +15,14 @@ from rnn_xp.namespace import (
     require_shape,
 )
 from rnn_xp.rng import DropoutKey, dropout_threshold
+
+
+def check_dropout(where: str, what: str, ratio: float, seed: int, stream: int) -> None:
+    """Raise `ValueError` unless these can make a `rnn_xp.rng.DropoutKey` and a mask."""
+    if not 0.0 <= ratio < 1.0 or dropout_threshold(ratio) >= 65536:
+        raise ValueError(f"{where}: {what} = {ratio}, expected 0 <= ratio < 1")
+    if not (0 <= seed < 2**64 and 0 <= stream < 2**64):
+        raise ValueError(f"{where}: seed = {seed}, stream = {stream}, expected 0 to 2**64 - 1")
 
 
 class TimeDropout(Layer):
@@ -49,14 +59,7 @@ class TimeDropout(Layer):
         stream: int = 0,
         time_major: bool = False,
     ):
-        if not 0.0 <= dropout_ratio < 1.0 or dropout_threshold(dropout_ratio) >= 65536:
-            raise ValueError(
-                f"TimeDropout: dropout_ratio = {dropout_ratio}, expected 0 <= ratio < 1"
-            )
-        if not (0 <= seed < 2**64 and 0 <= stream < 2**64):
-            raise ValueError(
-                f"TimeDropout: seed = {seed}, stream = {stream}, expected 0 to 2**64 - 1"
-            )
+        check_dropout("TimeDropout", "dropout_ratio", dropout_ratio, seed, stream)
         super().__init__([])
         self.dropout_ratio = dropout_ratio
         self.variational = variational
@@ -94,12 +97,16 @@ class TimeDropout(Layer):
 
     def backward(self, dxs: Array) -> Array:
         """Gradient of the last `forward`: `dxs` times the same mask."""
-        mask, shape = self._take_cache()
-        require_shape(dxs, shape, self.name, "dxs", "(N, T, D)")
-        if mask is None:
-            return dxs
-        require_like(dxs, mask, self.name, "dxs")
-        return dxs * mask
+        self._check_upstream(dxs)
+        mask, _ = self._take_cache()
+        return dxs if mask is None else dxs * mask
+
+    def _check_upstream(self, dout: Any, dstate: Any = None) -> None:
+        mask, shape = self._held_cache()
+        require_float(dout, self.name, "dxs")
+        require_shape(dout, shape, self.name, "dxs", "(N, T, D)")
+        if mask is not None:
+            require_like(dout, mask, self.name, "dxs")
 
     def to(self, backend: str | Backend) -> "TimeDropout":
         """A copy of this layer, with its counter, for another backend."""

@@ -3,7 +3,6 @@
 from typing import Any
 
 from rnn_xp._typing import Array
-from rnn_xp.backend import Backend
 from rnn_xp.errors import ShapeError
 from rnn_xp.host import device_integers, host_integers, is_host, token_ids
 from rnn_xp.layers.base import Layer
@@ -25,8 +24,7 @@ class TimeEmbedding(Layer):
 
     Notes
     -----
-    The gradient is dense, of shape (V, D). Only the rows of this call and of the last one
-    are written.
+    The gradient is dense, of shape (V, D), and `backward` writes all of it.
     """
 
     def __init__(self, W: Array, *, time_major: bool = False, shared: bool = False):
@@ -36,8 +34,6 @@ class TimeEmbedding(Layer):
         super().__init__([W])
         self.time_major = time_major
         self.shared = shared
-        self.touched: Any = None  # what the last backward wrote: the kernel's own record
-        self._written: Array = None  # the gradient array that `touched` is about
 
     def forward(self, ids: Any, train: bool = True) -> Array:
         """Look up `ids`.
@@ -77,23 +73,14 @@ class TimeEmbedding(Layer):
         ----------
         dxs : array, shape of what `forward` returned
         """
-        ids, shape = self._take_cache()
+        _, shape = self._held_cache()
         W, dW = self.params[0], self.grads[0]
         D = W.shape[1]
         require_like(dxs, W, self.name, "dxs")
         require_shape(dxs, (*shape, D), self.name, "dxs", "(N, T, D)")
+        ids, _ = self._take_cache()
         flat = namespace_of(dxs).reshape(dxs, (-1, D))
-        previous = self.touched if self._written is dW else None
-        self.touched = self.kernels.embedding_backward(
-            flat, ids, dW, accumulate=self.shared, previous=previous
-        )
-        self._written = dW
-
-    def to(self, backend: str | Backend) -> "TimeEmbedding":
-        """A copy of this layer on another backend."""
-        moved = super().to(backend)
-        moved.touched = moved._written = None
-        return moved
+        self.kernels.embedding_backward(flat, ids, dW, accumulate=self.shared)
 
 
 def _two_dimensional(ids: Any, W: Array, where: str) -> Any:

@@ -122,9 +122,8 @@ class TimeSoftmaxWithLoss(LossLayer):
 
     def backward(self, dout: Any = 1) -> Array:
         """Gradient with respect to the scores, times `dout`: shape of `xs`."""
-        dxs = self._take_cache()
-        self._scaled(dout, dxs)
-        return dxs
+        self._scaled(dout, self._held_cache())
+        return self._take_cache()
 
 
 class TimeAffineSoftmaxWithLoss(LossLayer):
@@ -209,9 +208,8 @@ class TimeAffineSoftmaxWithLoss(LossLayer):
 
     def backward(self, dout: Any = 1) -> Array:
         """Gradient with respect to `xs`, times `dout`; scales `grads` likewise."""
-        dxs = self._take_cache()
-        self._scaled(dout, dxs, *self.grads)
-        return dxs
+        self._scaled(dout, self._held_cache(), *self.grads)
+        return self._take_cache()
 
     def predict(self, xs: Array) -> Array:
         """Scores (logits) for `xs`: shape (N, T, V), or (T, N, V)."""

@@ -114,6 +114,11 @@ class RecurrentLayer(Layer):
         return None if self._dstate is None else self._dstate[0]
 
     @property
+    def dstate(self) -> tuple[Array, ...] | None:
+        """Gradient with respect to all parts of the initial state."""
+        return self._dstate
+
+    @property
     def state(self) -> tuple[Array, ...] | None:
         """All parts of the state after the last call."""
         return self._keeper.value
@@ -134,7 +139,15 @@ class RecurrentLayer(Layer):
         """Start the next call from zeros."""
         self._keeper.set(None)
 
+    def zero_state(self, N: int) -> tuple[Array, ...]:
+        """State of zeros for a batch of `N`, each part (N, H)."""
+        Wh = self.params[1]
+        zeros = namespace_of(Wh).zeros((N, Wh.shape[0]), dtype=Wh.dtype, device=Wh.device)
+        return (zeros,) * len(self.state_names)
+
     def _set_state(self, *parts: Array | None) -> None:
+        if isinstance(parts[0], tuple) and all(part is None for part in parts[1:]):
+            parts = self._state_parts(parts[0], "state")
         given = [p for p in parts if p is not None]
         if not given:
             self.reset_state()
@@ -143,6 +156,22 @@ class RecurrentLayer(Layer):
         zeros = namespace_of(given[0]).zeros_like(given[0])
         # Copies, so that what the caller does to its arrays later cannot change the state.
         self._keeper.set(copy_state(tuple(zeros if p is None else p for p in parts)))
+
+    def _state_parts(self, value: Any, what: str) -> tuple[Array | None, ...]:
+        """The parts of a state or of its gradient; None is None for each, an array the only one."""
+        count = len(self.state_names)
+        if value is None:
+            return (None,) * count
+        if not isinstance(value, tuple) and count == 1:
+            return (value,)
+        if not isinstance(value, tuple) or len(value) != count:
+            given = type(value).__name__
+            given += f" of {len(value)}" if isinstance(value, tuple) else ""
+            raise TypeError(
+                f"{self.name}: {what} is a {given}, expected a tuple "
+                f"({', '.join(self.state_names)},)"
+            )
+        return value
 
     def _check_state(self, *parts: Array | None) -> None:
         Wh = self.params[1]
@@ -198,8 +227,7 @@ class RecurrentLayer(Layer):
         valid = time_mask(lengths, mask, N, T, Wx, self.time_major, self.name)
         state = self._keeper.start(N, self.name)
         if state is None:
-            zeros = xp.zeros((N, Wh.shape[0]), dtype=Wh.dtype, device=Wh.device)
-            state = (zeros,) * len(self.state_names)
+            state = self.zero_state(N)
         self._cache = None
         hs, *final, cache = self._kernel("forward")(
             x, Wx, Wh, b, *state, valid, keep=train, workspace=self._workspace
@@ -208,24 +236,36 @@ class RecurrentLayer(Layer):
         self._keeper.finish(tuple(final))
         return hs if self.time_major else xp.permute_dims(hs, (1, 0, 2))
 
-    def _backward(self, dhs: Array | None, *dfinal: Array | None) -> Array:
-        cache, (T, N, H) = self._take_cache()
+    def _backward(self, dhs: Array | None, dfinal: tuple[Array | None, ...], dstate: Any) -> Array:
+        """`backward`, with the gradient into the final state part by part or as `dstate`."""
+        if dstate is not None:
+            if any(part is not None for part in dfinal):
+                names = ", ".join(f"d{name}T" for name in self.state_names)
+                raise ValueError(f"{self.name}: give {names} or dstate, not both")
+            dfinal = self._state_parts(dstate, "dstate")
+        self._check_upstream(dhs, dfinal)
+        cache, _ = self._take_cache()
+        xp = namespace_of(self.params[0])
+        if dhs is not None and not self.time_major:
+            dhs = xp.permute_dims(dhs, (1, 0, 2))
+        dx, *dinitial = self._kernel("backward")(
+            dhs, *dfinal, cache, self.grads, workspace=self._workspace
+        )
+        self._dstate = tuple(dinitial)
+        return dx if self.time_major else xp.permute_dims(dx, (1, 0, 2))
+
+    def _check_upstream(self, dout: Any, dstate: Any = None) -> None:
+        _, (T, N, H) = self._held_cache()
         Wx = self.params[0]
-        xp = namespace_of(Wx)
-        if dhs is not None:
-            require_like(dhs, Wx, self.name, "dhs")
+        if dout is not None:
+            require_like(dout, Wx, self.name, "dhs")
             names, shape = ("(T, N, H)", (T, N, H)) if self.time_major else ("(N, T, H)", (N, T, H))
-            require_shape(dhs, shape, self.name, "dhs", names)
-            dhs = dhs if self.time_major else xp.permute_dims(dhs, (1, 0, 2))
-        for name, part in zip(self.state_names, dfinal, strict=True):
+            require_shape(dout, shape, self.name, "dhs", names)
+        parts = self._state_parts(dstate, "dstate")
+        for name, part in zip(self.state_names, parts, strict=True):
             if part is not None:
                 require_like(part, Wx, self.name, f"d{name}T")
                 require_shape(part, (N, H), self.name, f"d{name}T", "(N, H)")
-        dx, *dstate = self._kernel("backward")(
-            dhs, *dfinal, cache, self.grads, workspace=self._workspace
-        )
-        self._dstate = tuple(dstate)
-        return dx if self.time_major else xp.permute_dims(dx, (1, 0, 2))
 
     def _kernel(self, direction: str) -> Any:
         raise TypeError(f"{self.name}: use TimeRNN, TimeLSTM or TimeGRU")

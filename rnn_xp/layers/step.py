@@ -38,11 +38,12 @@ class StepLayer(Layer):
         return new
 
     def _step_backward(self, *dstate: Array) -> tuple[Array, State]:
-        cache, shape = self._take_cache()
+        _, shape = self._held_cache()
         xp = namespace_of(self.params[0])
         for name, part in zip(("dh_next", "dc_next"), dstate, strict=False):
             require_like(part, self.params[0], self.name, name)
             require_shape(part, shape, self.name, name, "(N, H)")
+        cache, _ = self._take_cache()
         cell = self._current()
         for grad in self.grads:
             grad[...] = xp.zeros_like(grad)

@@ -5,7 +5,7 @@ from typing import Any
 
 from rnn_xp._typing import Array, State
 from rnn_xp.backend import Backend
-from rnn_xp.cells.base import Cell
+from rnn_xp.cells.base import Cell, cell_for_call
 from rnn_xp.errors import ShapeError
 from rnn_xp.host import time_mask
 from rnn_xp.kernels.generic.sequence import sequence_backward, sequence_forward
@@ -18,7 +18,9 @@ from rnn_xp.namespace import namespace_of, require_float, require_like, require_
 class TimeCell(Layer):
     """Run a cell, the package's or your own, over a batch of sequences.
 
-    The cell's step runs as it is written: there is no fast kernel for it.
+    The cell's step runs as it is written: there is no fast kernel for it. A cell that has a
+    `for_call` (what is random in a cell is drawn there) is asked at each `forward` for the
+    cell to run in that call and in its `backward`.
 
     Parameters
     ----------
@@ -74,6 +76,10 @@ class TimeCell(Layer):
         self.state = state
         self._keeper.set(copy_state(state))
 
+    def zero_state(self, N: int) -> State:
+        """State of zeros for a batch of `N`."""
+        return self.cell.zero_state(N)
+
     def reset_state(self) -> None:
         """Start the next call from zeros."""
         self._keeper.set(None)
@@ -99,7 +105,8 @@ class TimeCell(Layer):
         if state is None:
             state = self.cell.zero_state(N)
         self._cache = None
-        outputs, final, cache = sequence_forward(self.cell, x, state, valid, keep=train)
+        cell = cell_for_call(self.cell, N, T, train)
+        outputs, final, cache = sequence_forward(cell, x, state, valid, keep=train)
         self._cache = (cache, tuple(outputs.shape), x) if train else None
         self._keeper.finish(final)
         return outputs if self.time_major else xp.permute_dims(outputs, (1, 0, 2))
@@ -118,19 +125,23 @@ class TimeCell(Layer):
         -------
         dxs : array, shape of `xs`
         """
-        cache, (T, N, width), x = self._take_cache()
+        self._check_upstream(doutputs, dstate)
+        cache, _, _ = self._take_cache()
         for grad in self.grads:
             grad[...] = namespace_of(grad).zeros_like(grad)
-        if doutputs is not None:
-            require_like(doutputs, x, self.name, "doutputs")
-            xp = namespace_of(doutputs)
-            shape = (T, N, width) if self.time_major else (N, T, width)
-            require_shape(doutputs, shape, self.name, "doutputs", "(N, T, output_size)")
-            doutputs = doutputs if self.time_major else xp.permute_dims(doutputs, (1, 0, 2))
-        if dstate is not None:
-            self._check_state(dstate, N, "dstate")
+        if doutputs is not None and not self.time_major:
+            doutputs = namespace_of(doutputs).permute_dims(doutputs, (1, 0, 2))
         dx, self.dstate = sequence_backward(doutputs, dstate, cache)
         return dx if self.time_major else namespace_of(dx).permute_dims(dx, (1, 0, 2))
+
+    def _check_upstream(self, dout: Any, dstate: Any = None) -> None:
+        _, (T, N, width), x = self._held_cache()
+        if dout is not None:
+            require_like(dout, x, self.name, "doutputs")
+            shape = (T, N, width) if self.time_major else (N, T, width)
+            require_shape(dout, shape, self.name, "doutputs", "(N, T, output_size)")
+        if dstate is not None:
+            self._check_state(dstate, N, "dstate")
 
     def _check_state(self, state: State, N: int | None, what: str) -> None:
         """Raise unless `state` has the structure and the widths of the cell's own."""

@@ -59,11 +59,17 @@ class TimeLSTM(RecurrentLayer):
         ----------
         h, c : array, shape (N, H), or None
             Copied; None is zeros. A layer that is not stateful uses it for one call.
+            A `state` of such a layer, ``(h, c)``, is taken too, as the first argument.
         """
         self._set_state(h, c)
 
     def backward(
-        self, dhs: Array | None, dhT: Array | None = None, dcT: Array | None = None
+        self,
+        dhs: Array | None,
+        dhT: Array | None = None,
+        dcT: Array | None = None,
+        *,
+        dstate: Any = None,
     ) -> Array:
         """Gradient of the last `forward`; overwrites `grads`, sets `dh` and `dc`.
 
@@ -73,6 +79,8 @@ class TimeLSTM(RecurrentLayer):
             Gradient with respect to `hs`; None is zeros.
         dhT, dcT : array, shape (N, H), optional
             Gradients with respect to the final state.
+        dstate : tuple ``(dhT, dcT)``, optional
+            The same in the form that every recurrent layer takes.
 
         Returns
         -------
@@ -83,7 +91,7 @@ class TimeLSTM(RecurrentLayer):
         StaleCacheError
             If no ``forward(train=True)`` went before.
         """
-        return self._backward(dhs, dhT, dcT)
+        return self._backward(dhs, (dhT, dcT), dstate)
 
     def _kernel(self, direction: str) -> Any:
         k = self.kernels

@@ -44,10 +44,11 @@ class TimeRNN(RecurrentLayer):
         ----------
         h : array, shape (N, H), or None
             Copied; None is zeros. A layer that is not stateful uses it for one call.
+            A `state` of such a layer, ``(h,)``, is taken too.
         """
         self._set_state(h)
 
-    def backward(self, dhs: Array | None, dhT: Array | None = None) -> Array:
+    def backward(self, dhs: Array | None, dhT: Array | None = None, *, dstate: Any = None) -> Array:
         """Gradient of the last `forward`; overwrites `grads` and sets `dh`.
 
         Parameters
@@ -56,6 +57,8 @@ class TimeRNN(RecurrentLayer):
             Gradient with respect to `hs`; None is zeros.
         dhT : array, shape (N, H), optional
             Gradient with respect to the final state.
+        dstate : tuple ``(dhT,)``, optional
+            The same in the form that every recurrent layer takes.
 
         Returns
         -------
@@ -66,7 +69,7 @@ class TimeRNN(RecurrentLayer):
         StaleCacheError
             If no ``forward(train=True)`` went before.
         """
-        return self._backward(dhs, dhT)
+        return self._backward(dhs, (dhT,), dstate)
 
     def _kernel(self, direction: str) -> Any:
         k = self.kernels

@@ -6,7 +6,7 @@ from layer_kinds import LAYERS, D, H, N, T, draw, make
 
 from rnn_xp.backend import to_host
 from rnn_xp.errors import DTypeError, MixedBackendError, ShapeError, StaleCacheError
-from rnn_xp.layers import Bidirectional, Stack, TimeDropout, TimeRNN
+from rnn_xp.layers import Bidirectional, Residual, Stack, TimeDropout, TimeRNN
 
 LENGTHS = [T, 1, 2]
 
@@ -40,6 +40,18 @@ def test_merges(be, merge, lengths, time_major):
     np.testing.assert_allclose(to_host(dxs), to_host(expected), atol=1e-14)
     for a, b in zip(net.grads, side.grads, strict=True):
         np.testing.assert_allclose(to_host(a), to_host(b), atol=1e-14)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_merge_by_product(be, lengths):
+    xs, dhs = draw(be, N, T, D), draw(be, N, T, H, seed=4)
+    both, net = Bidirectional(*pair(be), None), Bidirectional(*pair(be), "mul")
+    there, back = both.forward(xs, lengths=lengths)
+    np.testing.assert_array_equal(to_host(net.forward(xs, lengths=lengths)), to_host(there * back))
+    expected = both.backward((dhs * back, dhs * there))
+    np.testing.assert_array_equal(to_host(net.backward(dhs)), to_host(expected))
+    for a, b in zip(net.grads, both.grads, strict=True):
+        np.testing.assert_array_equal(to_host(a), to_host(b))
 
 
 def test_one_direction_without_a_gradient(be):
@@ -114,6 +126,62 @@ def test_a_stack_is_its_layers_in_turn(be, name):
         np.testing.assert_array_equal(to_host(a), to_host(b))
 
 
+def test_gradients_into_the_states_of_a_stack(be):
+    """Those that the layers get when they are run by hand."""
+    xs, dhs, dh, dc = (
+        draw(be, *s, seed=k) for k, s in enumerate([(N, T, D), *[(N, T, H)], *[(N, H)] * 2])
+    )
+    bottom, top = make("lstm", be), make_top(be)
+    net = Stack([make("lstm", be), make_top(be)])
+    net.set_state([(dh, dc), (dc,)])
+    bottom.set_state(dh, dc)
+    top.set_state(dc)
+    top.forward(bottom.forward(xs))
+    net.forward(xs)
+    expected = bottom.backward(top.backward(dhs, dh), None, dc)
+    dxs = net.backward(dhs, dstate=[(None, dc), (dh,)])
+    np.testing.assert_array_equal(to_host(dxs), to_host(expected))
+    for given, part in zip(net.dstate[0], (bottom.dh, bottom.dc), strict=True):
+        np.testing.assert_array_equal(to_host(given), to_host(part))
+    np.testing.assert_array_equal(to_host(net.dstate[1][0]), to_host(top.dh))
+
+
+def test_a_stack_with_dropout_on_top_takes_no_gradient(be):
+    net = Stack([make("lstm", be), TimeDropout(0.3)])
+    net.forward(draw(be, N, T, D))
+    dh = draw(be, N, H)
+    assert np.abs(to_host(net.backward(None, dstate=[(dh, dh), None]))).max() > 0.0
+
+
+def test_states_of_the_wrong_structure(be):
+    net = Stack([make("lstm", be), TimeDropout(0.3)])
+    h = draw(be, N, H)
+    for states in ([None], (h, h, h), h):
+        with pytest.raises(
+            TypeError, match=r"Stack: state is a \w+( of \d)?, expected a list of 2"
+        ):
+            net.set_state(states)
+    with pytest.raises(TypeError, match="Stack: state has an entry for layer 1, a TimeDropout"):
+        net.set_state([None, h])
+    with pytest.raises(
+        TypeError, match=r"TimeLSTM: state is a tuple of 1, expected a tuple \(h, c"
+    ):
+        net.set_state([(h,), None])
+    net.forward(draw(be, N, T, D))
+    with pytest.raises(TypeError, match=r"TimeLSTM: dstate is a \w+, expected a tuple \(h, c"):
+        net.backward(None, dstate=[h, None])
+    pair_of = Bidirectional(*pair(be), None)
+    pair_of.forward(draw(be, N, T, D))
+    with pytest.raises(TypeError, match=r"Bidirectional: dhs is a \w+, expected a tuple of two"):
+        pair_of.backward(h)
+
+
+def test_a_residual_of_another_width(be):
+    for layer in (make("lstm", be), Bidirectional(*pair(be), None)):
+        with pytest.raises(ShapeError, match=r"Residual: the output of \w+ is .*, expected \(3, 4"):
+            Residual(layer).forward(draw(be, N, T, D))
+
+
 def test_a_stack_without_train_drops_nothing(be):
     net = Stack([make("rnn", be), TimeDropout(0.3), make_top(be)])
     plain = Stack([make("rnn", be), make_top(be)])
@@ -127,8 +195,8 @@ def test_a_stack_without_train_drops_nothing(be):
 
 def test_the_door(be, strict):
     a, b = pair(be)
-    with pytest.raises(ValueError, match="Bidirectional: merge = 'mul', expected one of"):
-        Bidirectional(a, b, "mul")
+    with pytest.raises(ValueError, match="Bidirectional: merge = 'ave', expected one of"):
+        Bidirectional(a, b, "ave")
     with pytest.raises(ValueError, match="Bidirectional: the two directions need a layer each"):
         Bidirectional(a, a)
     with pytest.raises(ValueError, match="Bidirectional: one layer is time_major"):

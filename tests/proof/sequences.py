@@ -35,14 +35,15 @@ class Kind:
     make: object
     bias_rows: int = 0
     cell: bool = False  # runs in TimeCell
+    random: bool = False  # draws something in a training call
 
-    def shapes(self, width):
+    def shapes(self, width, size=H):
         """Shapes of the parameters, by name, for an input of `width`."""
         if self.name == "user":
-            return {"W": (width, H), "U": (H, H), "P": (H, K)}
-        G = self.gates * H
+            return {"W": (width, size), "U": (size, size), "P": (size, K)}
+        G = self.gates * size
         bias = (self.bias_rows, G) if self.bias_rows else (G,)
-        return {"Wx": (width, G), "Wh": (H, G), "b": bias}
+        return {"Wx": (width, G), "Wh": (size, G), "b": bias}
 
     @property
     def width(self):
@@ -117,6 +118,21 @@ class SequenceCase:
 
     def __repr__(self):
         return self.name
+
+    @property
+    def label(self):
+        """The line of the README's table that this case belongs to."""
+        return self.kind.label
+
+    @property
+    def parameters(self):
+        """Names of the inputs that are parameters."""
+        return [name for name in self.inputs if name.split(".s")[0] == name and name != "xs"]
+
+    @property
+    def chain(self):
+        """Output and input that are one state, from one call to the next."""
+        return [(f"s{s}", f"0.s{s}") for s in range(self.kind.states)]
 
     @property
     def subsets(self):

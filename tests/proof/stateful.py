@@ -1,7 +1,5 @@
 """Two calls of a stateful layer as a case of the proof grid."""
 
-from proof.sequences import D, SequenceCase
-
 from rnn_xp.backend import get_backend
 
 
@@ -10,23 +8,48 @@ class StatefulCase:
 
     Its reference are two calls on their own; the state between them is a constant for the
     second, because the gradient stops there. So the inputs are those of both calls.
+
+    Parameters
+    ----------
+    first, second : SequenceCase or NetCase
+        The same net with other numbers; the second one gets the parameters of the first
+        and starts from its final state.
     """
 
-    def __init__(self, kind, option, N, T):
-        self.kind, self.option = kind, option
-        self.name = f"{kind.name} {option.name}"
-        self.first = SequenceCase(kind, option, N, T, "first")
-        self.second = SequenceCase(kind, option, N, T, "second")
-        for name in kind.shapes(D):
-            self.second.inputs[f"0.{name}"] = self.first.inputs[f"0.{name}"]
-        ended = self.first.forward(self.first.inputs, get_backend("numpy"), "float64")
-        for s in range(kind.states):
-            self.second.inputs[f"0.s{s}"] = ended[f"s{s}"]
-        self.inputs = join(self.first.inputs, self.second.inputs)
-        self.upstream = join(self.first.upstream, self.second.upstream)
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.name = first.name
+        for name in first.parameters:
+            second.inputs[name] = first.inputs[name]
+        ended = first.forward(first.inputs, get_backend("numpy"), "float64")
+        for end, start in first.chain:
+            second.inputs[start] = ended[end]
+        self.inputs = join(first.inputs, second.inputs)
+        self.upstream = join(first.upstream, second.upstream)
 
     def __repr__(self):
         return self.name
+
+    @property
+    def calls(self):
+        """The two calls by the prefix of their names."""
+        return {"1/": self.first, "2/": self.second}
+
+    @property
+    def label(self):
+        return self.first.label
+
+    @property
+    def kind(self):
+        return self.first.kind
+
+    @property
+    def option(self):
+        return self.first.option
+
+    @property
+    def used(self):
+        return self.first.used
 
     @property
     def subsets(self):

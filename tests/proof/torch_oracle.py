@@ -9,6 +9,7 @@ shorter sequence, and its outputs are put back where they belong.
 """
 
 import torch
+from proof.torch_cells import CELL_STEPS
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 MODULES = {
@@ -52,6 +53,7 @@ STEPS = {
     "sigmoid": elman(torch.sigmoid),
     "linear": elman(lambda a: a),
     "user": leaky,
+    **CELL_STEPS,
 }
 
 
