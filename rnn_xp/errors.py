@@ -43,3 +43,11 @@ class CheckpointError(RnnXpError, RuntimeError):
 
 class NonFiniteError(RnnXpError, ArithmeticError):
     """A loss, an activation or a gradient became NaN or infinite."""
+
+
+class ConversionError(RnnXpError, ValueError):
+    """A layer, or weights of another system, for which the other side has no exact equal."""
+
+
+class MissingExtraError(RnnXpError, ImportError):
+    """An optional package is needed and not installed; the message names the extra."""

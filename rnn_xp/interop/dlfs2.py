@@ -21,12 +21,11 @@ import numpy as np
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import to_host
-from rnn_xp.errors import CheckpointError, ShapeError
+from rnn_xp.errors import CheckpointError
 from rnn_xp.files import atomic_write
+from rnn_xp.interop.layouts import blocks_from_ours, blocks_to_ours
 from rnn_xp.interop.pickles import read_pickle
 
-FROM_BOOK = (2, 0, 1, 3)  # our block k is the book's block FROM_BOOK[k]
-TO_BOOK = (1, 2, 0, 3)
 GATES = {"rnn": 1, "lstm": 4}
 
 LAYOUT = (
@@ -55,20 +54,12 @@ class BookWeights:
 
 def gates_from_book(array: Array) -> Any:
     """Reorder the last axis (4H long) from the book's f, g, i, o to our i, f, g, o."""
-    return _reorder(array, FROM_BOOK)
+    return blocks_to_ours(to_host(array), "dlfs2", "lstm")
 
 
 def gates_to_book(array: Array) -> Any:
     """Reorder the last axis (4H long) from our i, f, g, o to the book's f, g, i, o."""
-    return _reorder(array, TO_BOOK)
-
-
-def _reorder(array: Array, order: tuple[int, ...]) -> Any:
-    host = to_host(array)
-    if host.ndim == 0 or host.shape[-1] % 4:
-        raise ShapeError(f"gate blocks: got shape {host.shape}, expected a last axis of 4H")
-    blocks = host.reshape(*host.shape[:-1], 4, host.shape[-1] // 4)
-    return blocks[..., order, :].reshape(host.shape)
+    return blocks_from_ours(to_host(array), "dlfs2", "lstm")
 
 
 def read_pickle_arrays(path: str | Path) -> list[Any]:
@@ -185,9 +176,12 @@ def _not_a_model(arrays: list[Any], where: str, why: str) -> CheckpointError:
 
 
 def save_rnnlm_pickle(
-    path: str | Path, parameters: Mapping[str, Array], config: Mapping[str, Any]
+    path: str | Path,
+    parameters: Mapping[str, Array],
+    config: Mapping[str, Any],
+    dtype: str = "float16",
 ) -> None:
-    """Write the book's format: a pickled list of float16 arrays in its order.
+    """Write the book's format: a pickled list of arrays in its order.
 
     The book's ``load_params`` reads it where NumPy is 1.26 or newer. An older file at `path`
     is replaced whole or not at all.
@@ -199,14 +193,21 @@ def save_rnnlm_pickle(
         Named, shaped and ordered as in `BookWeights`; of any backend.
     config : dict
         Of which ``cell``, ``layers`` and ``tied`` are used.
+    dtype : {"float16", "float32"}
+        What the book's ``save_params`` writes, or twice as large and exact. The book's
+        ``load_params`` turns either into float32.
 
     Raises
     ------
     CheckpointError
-        If the book has no such model, a parameter is missing, too many or beyond float16's
-        65504, or the file cannot be written.
+        If the book has no such model, a parameter is missing, too many or beyond the range of
+        `dtype` (float16's is 65504), or the file cannot be written.
     """
-    arrays = [_half(array, name, path) for name, array in _book_order(path, parameters, config)]
+    if dtype not in ("float16", "float32"):
+        raise CheckpointError(f"{path}: dtype = {dtype!r}, expected 'float16' or 'float32'")
+    arrays = [
+        _narrow(array, name, path, dtype) for name, array in _book_order(path, parameters, config)
+    ]
     with atomic_write(path) as file:
         pickle.dump(arrays, file, protocol=3)
 
@@ -239,7 +240,8 @@ def _book_order(
         )
 
 
-def _half(array: Any, name: str, path: str | Path) -> Any:
-    if not (np.abs(array) <= np.finfo(np.float16).max).all():
-        raise CheckpointError(f"{path}: {name} holds numbers beyond float16's 65504")
-    return array.astype(np.float16)
+def _narrow(array: Any, name: str, path: str | Path, dtype: str) -> Any:
+    limit = np.finfo(dtype).max
+    if not (np.abs(array) <= limit).all():
+        raise CheckpointError(f"{path}: {name} holds numbers beyond {dtype}'s {limit:.6g}")
+    return array.astype(dtype)
