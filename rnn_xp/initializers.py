@@ -34,9 +34,15 @@ def orthogonal(rng: Generator, size: int) -> Any:
 
 
 def recurrent_weights(
-    rng: Generator, D: int, H: int, gates: int, scheme: str, scale: float | None = None
+    rng: Generator,
+    D: int,
+    H: int,
+    gates: int,
+    scheme: str,
+    scale: float | None = None,
+    P: int | None = None,
 ) -> tuple[Any, Any]:
-    """Input and recurrent weights of one layer, ``(D, G*H)`` and ``(H, G*H)``.
+    """Input and recurrent weights of one layer, ``(D, G*H)`` and ``(P, G*H)``.
 
     Parameters
     ----------
@@ -47,22 +53,39 @@ def recurrent_weights(
         et al., arXiv:1409.2329.
     scale : float, optional
         The limit of "uniform"; default ``1 / sqrt(H)``, PyTorch's.
+    P : int, optional
+        Width of the output where it is projected; H otherwise. The recurrent blocks of
+        "glorot" are then the first P rows, or columns, of larger orthogonal matrices.
 
     Raises
     ------
     ValueError
         If `scheme` is unknown.
     """
+    P = H if P is None else P
     if scheme == "glorot":
         Wx = [glorot_uniform(rng, D, H) for _ in range(gates)]
-        Wh = [orthogonal(rng, H) for _ in range(gates)]
+        Wh = [orthogonal(rng, max(P, H))[:P, :H] for _ in range(gates)]
         return np.concatenate(Wx, axis=1), np.concatenate(Wh, axis=1)
     if scheme == "book":
         return (
             scaled_normal(rng, (D, gates * H), 1 / sqrt(D)),
-            scaled_normal(rng, (H, gates * H), 1 / sqrt(H)),
+            scaled_normal(rng, (P, gates * H), 1 / sqrt(P)),
         )
     if scheme == "uniform":
         limit = 1 / sqrt(H) if scale is None else scale
-        return uniform(rng, (D, gates * H), limit), uniform(rng, (H, gates * H), limit)
+        return uniform(rng, (D, gates * H), limit), uniform(rng, (P, gates * H), limit)
+    raise ValueError(f"unknown initialisation {scheme!r}, expected glorot, book or uniform")
+
+
+def projection_weights(
+    rng: Generator, H: int, P: int, scheme: str, scale: float | None = None
+) -> Any:
+    """Weights ``(H, P)`` of the projection of a layer's output; schemes as above."""
+    if scheme == "glorot":
+        return glorot_uniform(rng, H, P)
+    if scheme == "book":
+        return scaled_normal(rng, (H, P), 1 / sqrt(H))
+    if scheme == "uniform":
+        return uniform(rng, (H, P), 1 / sqrt(H) if scale is None else scale)
     raise ValueError(f"unknown initialisation {scheme!r}, expected glorot, book or uniform")
