@@ -1,0 +1,99 @@
+"""The arguments of the three cells: kept, checked, written into a configuration and read."""
+
+from typing import Any, Self
+
+from rnn_xp.backend import Backend
+from rnn_xp.compat.keras import activations, initializers
+from rnn_xp.compat.keras.dropout import Dropout
+from rnn_xp.compat.keras.layer import Layer, refuse
+
+RULES = ("regularizer", "constraint")
+
+
+class CellArguments(Layer):
+    """What the constructors of `SimpleRNNCell`, `LSTMCell` and `GRUCell` share."""
+
+    gates: int
+    drops_all = False  # see `Dropout`
+
+    def __init__(self, arguments: dict[str, Any], layer_arguments: dict[str, Any]):
+        """Keep what Keras keeps; `arguments` are the subclass's own, by name."""
+        super().__init__(**layer_arguments)
+        where, a = type(self).__name__, arguments
+        if isinstance(a["units"], bool) or not isinstance(a["units"], int) or a["units"] <= 0:
+            raise ValueError(f"{where}: units = {a['units']!r}, expected a positive integer")
+        self.units: int = a["units"]
+        for weight in ("kernel", "recurrent", "bias"):
+            refuse(where, **{f"{weight}_{k}": a[f"{weight}_{k}"] for k in RULES})
+        self.activation = activations.get(a["activation"])
+        self.recurrent_activation: Any = None
+        if "recurrent_activation" in a:
+            self.recurrent_activation = activations.get(a["recurrent_activation"])
+        self.use_bias = bool(a["use_bias"])
+        self.kernel_initializer = initializers.get(a["kernel_initializer"])
+        self.recurrent_initializer = initializers.get(a["recurrent_initializer"])
+        self.bias_initializer = initializers.get(a["bias_initializer"])
+        self.implementation = 1 if a["recurrent_dropout"] > 0 else a.get("implementation", 2)
+        self.seed: int | None = a["seed"]
+        count = self.gates if self.implementation == 1 and self.gates > 1 else None
+        self.masks = Dropout(
+            where, a["dropout"], a["recurrent_dropout"], self.seed, count, self.drops_all
+        )
+        self.dropout, self.recurrent_dropout = self.masks.ratios
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, in Keras's form (without `implementation`, as there)."""
+        config = {**super().get_config(), "units": self.units}
+        config["activation"] = activations.serialize(self.activation)
+        if self.recurrent_activation is not None:
+            config["recurrent_activation"] = activations.serialize(self.recurrent_activation)
+        config["use_bias"] = self.use_bias
+        for weight in ("kernel", "recurrent", "bias"):
+            name = f"{weight}_initializer"
+            config[name] = initializers.serialize(getattr(self, name))
+            config |= {f"{weight}_{kind}": None for kind in RULES}
+        own = {"dropout": self.dropout, "recurrent_dropout": self.recurrent_dropout}
+        return {**config, **own, "seed": self.seed}
+
+    @classmethod
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+        *,
+        backend: str | Backend | None = None,
+    ) -> Self:
+        """A new object with these arguments; see `Layer.from_config`."""
+        constructor: Any = cls  # whose arguments are the subclass's
+        made: Self = constructor(**named(config, custom_objects), backend=backend)
+        return made
+
+    def custom_objects(self) -> dict[str, Any]:
+        """What the configuration only names; see `Layer.custom_objects`."""
+        found: dict[str, Any] = {}
+        for a in (self.activation, self.recurrent_activation):
+            if a is not None and not activations.is_known(a):
+                found[a.name] = a
+        for i in (self.kernel_initializer, self.recurrent_initializer, self.bias_initializer):
+            config = initializers.serialize(i)
+            if config["registered_name"] is not None:
+                found[config["registered_name"]] = (
+                    i if config["class_name"] == "function" else type(i)
+                )
+        return found
+
+
+def arguments_of(scope: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's own arguments, from its ``locals()``."""
+    return {k: v for k, v in scope.items() if k not in ("self", "kwargs", "__class__")}
+
+
+def named(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> dict[str, Any]:
+    """A configuration with its initialisers and activations made, from your names too."""
+    made = dict(config)
+    for key, value in config.items():
+        if key.endswith("_initializer"):
+            made[key] = initializers.get(value, custom_objects)
+        elif key in ("activation", "recurrent_activation"):
+            made[key] = activations.get(value, custom_objects)
+    return made
