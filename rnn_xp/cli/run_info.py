@@ -22,6 +22,7 @@ def describe_run(path: str) -> dict[str, Any]:
     return {
         **run.summary(),
         "parameter_count": model.parameter_count,
+        "generic_because": list(model.config.generic_because),
         "parameters": shapes,
     }
 
@@ -38,6 +39,7 @@ def run_text(found: dict[str, Any]) -> str:
         sizes += f", {data['valid_tokens']:,} to validate on"
     rows = {
         "model": f"{kind}, {found['parameter_count']:,} parameters",
+        "kernels": _kernels(found["generic_because"]),
         "parameters": shapes,
         "data": f"{data['name']}: {sizes}; vocabulary of {model['vocab_size']:,}",
         "trained": f"{found['step']:,} steps, {found['epoch']:.2f} epochs, "
@@ -50,6 +52,13 @@ def run_text(found: dict[str, Any]) -> str:
         "written by": f"rnn_xp {found['version']}",
     }
     return "\n".join([found["path"], *(f"  {name:12}{text}" for name, text in rows.items())])
+
+
+def _kernels(generic_because: list[str]) -> str:
+    """Whether the recurrent layers run the fast sequence kernels."""
+    if not generic_because:
+        return "fast sequence kernels, where the backend has them"
+    return f"one step at a time, because of {', '.join(map(option_name, generic_because))}"
 
 
 def _options(settings: dict[str, Any]) -> str:

@@ -4,21 +4,18 @@ from math import sqrt
 from typing import Any
 
 from rnn_xp.backend import Backend
-from rnn_xp.initializers import glorot_uniform, recurrent_weights, scaled_normal, uniform
+from rnn_xp.initializers import glorot_uniform, scaled_normal, uniform
 from rnn_xp.layers import (
     Layer,
     TimeAffineSoftmaxWithLoss,
     TimeDropout,
     TimeEmbedding,
-    TimeGRU,
-    TimeLSTM,
-    TimeRNN,
 )
 from rnn_xp.models.config import LMConfig
+from rnn_xp.models.recurrent import recurrent_layer
 from rnn_xp.rng import Generator, make_generator
 
 Named = dict[str, list[tuple[Layer, int]]]
-RECURRENT = {"rnn": TimeRNN, "lstm": TimeLSTM, "gru": TimeGRU}
 
 
 def build_layers(config: LMConfig, backend: Backend) -> tuple[list[Any], Named]:
@@ -30,7 +27,7 @@ def build_layers(config: LMConfig, backend: Backend) -> tuple[list[Any], Named]:
         Embedding, then for each recurrent layer dropout (if any) and the layer, then
         dropout and the fused affine-softmax-loss layer. All are time-major inside.
     named : dict of str to list of (Layer, int)
-        ``embedding.W``, ``layers.0.Wx``, ``layers.0.Wh``, ``layers.0.b``, …,
+        ``embedding.W``, ``layers.0.Wx``, ``layers.0.Wh``, ``layers.0.b``, those of its options, …,
         ``output.W`` (absent if tied), ``output.b``.
     """
     rng = make_generator(config.seed)
@@ -57,11 +54,10 @@ def build_layers(config: LMConfig, backend: Backend) -> tuple[list[Any], Named]:
     width = config.embed
     for number in range(config.layers):
         add_dropout()
-        layer = _recurrent_layer(config, width, rng, put)
+        layer, places = recurrent_layer(config, number, width, rng, put)
         layers.append(layer)
-        for index, name in enumerate(("Wx", "Wh", "b")):
-            named[f"layers.{number}.{name}"] = [(layer, index)]
-        width = config.hidden
+        named |= {f"layers.{number}.{name}": [place] for name, place in places.items()}
+        width = config.width
     add_dropout()
     W = E if config.tied else put(_output_matrix(config, rng))
     b = put([0.0] * config.vocab_size)
@@ -93,21 +89,8 @@ def _embedding_matrix(config: LMConfig, rng: Generator) -> Any:
     return scaled_normal(rng, shape, 1 / sqrt(config.embed) if config.tied else 1.0)
 
 
-def _recurrent_layer(config: LMConfig, D: int, rng: Generator, put: Any) -> Any:
-    kind: Any = RECURRENT[config.cell]
-    H = config.hidden
-    Wx, Wh = recurrent_weights(rng, D, H, kind.gates, config.init, config.init_scale)
-    if config.cell == "lstm":
-        b = kind._initial_bias(H, config.forget_bias)
-    elif config.cell == "gru":
-        b = kind._initial_bias(H, config.reset_after)
-    else:
-        b = kind._initial_bias(H)
-    return kind(put(Wx), put(Wh), put(b), True, time_major=True)
-
-
 def _output_matrix(config: LMConfig, rng: Generator) -> Any:
-    H, V = config.hidden, config.vocab_size
+    H, V = config.width, config.vocab_size
     if config.init == "book":
         return scaled_normal(rng, (H, V), 1 / sqrt(H))
     if config.init == "uniform":

@@ -1,11 +1,25 @@
 """What a language model is made of, as data."""
 
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from operator import index
 from typing import Any
 
+from rnn_xp.rng import dropout_threshold
+
 CELLS = ("rnn", "lstm", "gru")
 INITS = ("glorot", "book", "uniform")
+# Options of the recurrent layers: those that change the step of a cell, for which there are no
+# fast sequence kernels, and those that act from outside.
+GENERIC_OPTIONS = (
+    "layer_norm",
+    "peepholes",
+    "projection",
+    "cell_clip",
+    "zoneout",
+    "recurrent_dropout",
+)
+FAST_OPTIONS = ("weight_drop", "residual", "trainable_state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,25 @@ class LMConfig:
         Whether embedding and output share one matrix (needs D = H).
     reset_after : bool
         The GRU variant.
+    layer_norm : bool
+        Whether the products in the cell are normalised; see `rnn_xp.cells.LayerNormLSTMCell`.
+    peepholes : bool
+        Whether the gates of an LSTM see its cell state.
+    projection : int or None
+        P: an LSTM's output is projected to this width.
+    cell_clip : float or None
+        The cell state of an LSTM is clipped to plus or minus this.
+    zoneout : float
+        Probability that an element of the state keeps its old value while training.
+    recurrent_dropout : float
+        Ratio for the state as the cell sees it; one mask for all steps of a call.
+    weight_drop : float
+        Ratio for the recurrent weights; one mask for a call.
+    residual : bool
+        Whether each recurrent layer adds its input to its output (needs D = the width of the
+        output).
+    trainable_state : bool
+        Whether the state that a text starts from is learned instead of zero.
     one_hot : bool
         Whether the embedding is the identity and stays it (needs D = V).
     init : {"glorot", "book", "uniform"}
@@ -53,6 +86,15 @@ class LMConfig:
     variational: bool = False
     tied: bool = False
     reset_after: bool = True
+    layer_norm: bool = False
+    peepholes: bool = False
+    projection: int | None = None
+    cell_clip: float | None = None
+    zoneout: float = 0.0
+    recurrent_dropout: float = 0.0
+    weight_drop: float = 0.0
+    residual: bool = False
+    trainable_state: bool = False
     one_hot: bool = False
     init: str = "book"
     init_scale: float | None = None
@@ -75,18 +117,61 @@ class LMConfig:
         _one_of("cell", self.cell, CELLS)
         _one_of("init", self.init, INITS)
         _one_of("dtype", self.dtype, ("float32", "float64"))
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"Rnnlm: dropout = {self.dropout}, expected 0 <= dropout < 1")
-        if self.tied and self.embed != self.hidden:
-            raise ValueError(
-                f"Rnnlm: a tied output layer needs embed = hidden, got D = {self.embed} and "
-                f"H = {self.hidden}"
-            )
+        for name in ("dropout", "zoneout", "recurrent_dropout", "weight_drop"):
+            ratio = getattr(self, name)
+            if not 0.0 <= ratio < 1.0 or dropout_threshold(ratio) == 65536:
+                raise ValueError(
+                    f"Rnnlm: {name} = {ratio}, expected 0 <= {name} < 1 (rounded to 1/65536)"
+                )
+        scale = self.init_scale
+        if scale is not None and not (scale > 0.0 and isfinite(scale)):
+            raise ValueError(f"Rnnlm: init_scale = {scale}, expected a positive number")
+        self._check_lstm_options()
+        for what, asked in (("a tied output layer", self.tied), ("residual", self.residual)):
+            if asked and self.embed != self.width:
+                width = "hidden" if self.projection is None else "projection"
+                raise ValueError(
+                    f"Rnnlm: {what} needs embed = {width}, got D = {self.embed} and "
+                    f"{'H' if self.projection is None else 'P'} = {self.width}"
+                )
         if self.one_hot and (self.embed != self.vocab_size or self.tied):
             raise ValueError(
                 f"Rnnlm: one_hot needs embed = vocab_size and no tying, got D = {self.embed}, "
                 f"V = {self.vocab_size}, tied = {self.tied}"
             )
+
+    def _check_lstm_options(self) -> None:
+        if self.projection is not None and self.projection < 1:
+            raise ValueError(f"Rnnlm: projection = {self.projection}, expected a positive width")
+        if self.cell_clip is not None and not self.cell_clip > 0.0:
+            raise ValueError(f"Rnnlm: cell_clip = {self.cell_clip}, expected a positive number")
+        if self.is_lstmp and (self.cell != "lstm" or self.layer_norm):
+            raise ValueError(
+                "Rnnlm: peepholes, projection and cell_clip need cell = 'lstm' without "
+                f"layer_norm, got cell = {self.cell!r}, layer_norm = {self.layer_norm}"
+            )
+        if self.layer_norm and self.cell == "gru" and not self.reset_after:
+            raise ValueError("Rnnlm: layer_norm of a GRU needs reset_after = True")
+
+    @property
+    def is_lstmp(self) -> bool:
+        """Whether the cell is an `rnn_xp.cells.LSTMPCell`."""
+        return self.peepholes or self.projection is not None or self.cell_clip is not None
+
+    @property
+    def width(self) -> int:
+        """Width of the output of each recurrent layer: P or H."""
+        return self.hidden if self.projection is None else self.projection
+
+    @property
+    def generic_because(self) -> tuple[str, ...]:
+        """The options that leave the fast sequence kernels; none of them: they are used."""
+        return tuple(name for name in GENERIC_OPTIONS if getattr(self, name))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of the recurrent layers that are in use."""
+        return tuple(name for name in (*GENERIC_OPTIONS, *FAST_OPTIONS) if getattr(self, name))
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of JSON values."""

@@ -33,9 +33,12 @@ class FlatParameters:
         The named parameters and their gradients, in order.
     spans : dict of str to (int, int)
         Where each parameter lies in the buffers, padding excluded.
+    places : dict of str to list of (Layer, int)
+        `named`: where the layers hold the views.
     """
 
     def __init__(self, named: dict[str, list[tuple[Layer, int]]], itemsize: int):
+        self.places, self.itemsize = named, itemsize
         step = ALIGNMENT // itemsize
         self.spans: dict[str, tuple[int, int]] = {}
         total = 0
@@ -61,6 +64,18 @@ class FlatParameters:
             for layer, index in places:
                 layer.params[index] = view
                 layer.grads[index] = grad
+
+    def over(self, twins: dict[int, Layer]) -> "FlatParameters":
+        """The like for other layers; `twins` has them by the ``id`` of these."""
+        named = {
+            name: [(twins[id(layer)], index) for layer, index in places]
+            for name, places in self.places.items()
+        }
+        return FlatParameters(named, self.itemsize)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What `copy` and `pickle` take: the layers. Buffers and views are made anew of them."""
+        return FlatParameters, (self.places, self.itemsize)
 
     def segments(self, excluded: set[str]) -> list[tuple[int, int]]:
         """Longest runs of the buffers that hold no parameter of `excluded`."""

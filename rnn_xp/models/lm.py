@@ -4,6 +4,7 @@ Read `Rnnlm.forward` and `Rnnlm.backward`: the list of layers, once forwards, on
 """
 
 import contextlib
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,8 @@ from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, get_backend, to_host
 from rnn_xp.checkpoint import load_arrays, save_arrays
 from rnn_xp.errors import CheckpointError
-from rnn_xp.layers import TimeDropout
-from rnn_xp.layers.recurrent import RecurrentLayer
-from rnn_xp.layers.state import copy_state
+from rnn_xp.layers.composite import is_recurrent, random_parts
+from rnn_xp.layers.state import copy_state, map_arrays
 from rnn_xp.models.base import Model
 from rnn_xp.models.build import build_layers
 from rnn_xp.models.config import LMConfig
@@ -144,13 +144,13 @@ class Rnnlm(Model):
         return self.layers[-1].count
 
     @property
-    def recurrent_layers(self) -> list[RecurrentLayer]:
+    def recurrent_layers(self) -> list[Any]:
         """The layers that have a state."""
-        return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
+        return [layer for layer in self.layers if is_recurrent(layer)]
 
     @property
     def state(self) -> list[Any]:
-        """State of each recurrent layer: a tuple of arrays (N, H), or None for zeros."""
+        """State of each recurrent layer: an array (N, H) or a tuple of them, None for zeros."""
         return [layer.state for layer in self.recurrent_layers]
 
     @state.setter
@@ -176,41 +176,49 @@ class Rnnlm(Model):
 
     @property
     def dropout_counters(self) -> list[int]:
-        """Number of training calls of each dropout layer: part of what a resume restores."""
-        return [layer.counter for layer in self.layers if isinstance(layer, TimeDropout)]
+        """Number of training calls of all that draws masks: part of what a resume restores."""
+        return [part.counter for part in self._random_parts]
 
     @dropout_counters.setter
     def dropout_counters(self, values: Iterable[int]) -> None:
-        dropouts = [layer for layer in self.layers if isinstance(layer, TimeDropout)]
-        for layer, value in zip(dropouts, values, strict=True):
-            layer.counter = int(value)
+        for part, value in zip(self._random_parts, values, strict=True):
+            part.counter = int(value)
+
+    @property
+    def _random_parts(self) -> list[Any]:
+        return [part for layer in self.layers for part in random_parts(layer)]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What `copy` and `pickle` take: the views must be made anew over a buffer of their own."""
-        return {
-            "config": self.config,
-            "backend": self.backend.label,
-            "parameters": {name: to_host(a).copy() for name, a in self.named_parameters.items()},
-            "frozen": set(self.frozen),
-            "dropout_counters": self.dropout_counters,
-            "state": [None if s is None else tuple(to_host(a) for a in s) for s in self.state],
-        }
+        """What `copy` and `pickle` take: a copy on the host, the state, and where they belong."""
+        state = [map_arrays(to_host, part) for part in self.state]
+        return self._copied(get_backend("numpy"), self) | {"_kept": (self.backend.label, state)}
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        self._build(kept["config"], get_backend(kept["backend"]))
-        self.set_parameters(kept["parameters"])
-        self.frozen = kept["frozen"]
-        self.dropout_counters = kept["dropout_counters"]
-        put = self.backend.asarray
-        self.state = [None if s is None else tuple(put(a) for a in s) for s in kept["state"]]
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        self.__dict__.update(attributes)
+        label, state = self.__dict__.pop("_kept")
+        backend = get_backend(label)
+        if backend != self.backend:
+            self.__dict__.update(self._copied(backend, self))
+        self.state = [map_arrays(backend.asarray, part) for part in state]
 
     def to(self, backend: str | Backend) -> Self:
-        """A copy of this model, with its weights and dropout counters, on another backend."""
-        moved = type(self).from_config(self.config, backend)
-        moved.set_parameters({n: to_host(a) for n, a in self.named_parameters.items()})
-        moved.frozen = set(self.frozen)
-        moved.dropout_counters = self.dropout_counters
+        """A copy of this model on another backend; its state stays behind.
+
+        Weights, settings of the layers, dropout counters and the attributes that a subclass
+        or a caller added are copied.
+        """
+        moved = type(self).__new__(type(self))
+        moved.__dict__.update(self._copied(get_backend(backend), moved))
         return moved
+
+    def _copied(self, backend: Backend, owner: Self) -> dict[str, Any]:
+        """The attributes of a copy that `owner` is to be, with the layers on `backend`."""
+        layers = [layer.to(backend) for layer in self.layers]
+        # What refers to this model or to a layer of it will refer to the copy and to its layers.
+        twins = dict(zip(map(id, _parts(self.layers)), _parts(layers), strict=True))
+        own = {name: a for name, a in self.__dict__.items() if name not in ("config", "_flat")}
+        copied: dict[str, Any] = copy.deepcopy(own, {id(self): owner, **twins})
+        return {"config": self.config, **copied, "_flat": self._flat.over(twins)}
 
     def save(self, path: str | Path) -> None:
         """Write weights and configuration to a safetensors file, atomically."""
@@ -249,3 +257,8 @@ class Rnnlm(Model):
         model.set_parameters(arrays, str(path))
         model.frozen = set(document.get("frozen", []))
         return model
+
+
+def _parts(layers: list[Any]) -> list[Any]:
+    """The layers, and those that they are made of and that own parameters."""
+    return [part for layer in layers for part in (layer, *layer.leaves())]

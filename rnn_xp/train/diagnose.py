@@ -5,7 +5,8 @@ from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.layers import TimeDropout, TimeEmbedding
-from rnn_xp.layers.recurrent import RecurrentLayer
+from rnn_xp.layers.composite import is_recurrent
+from rnn_xp.layers.state import arrays_in
 from rnn_xp.models import Rnnlm
 from rnn_xp.namespace import namespace_of
 from rnn_xp.train.stepper import LayerStates, put_states, take_states
@@ -61,9 +62,9 @@ def _tensors(
     for name, parameter in model.named_parameters.items():
         yield f"the parameter {name}", parameter
     names = layer_names(model)
-    recurrent = [n for n, la in zip(names, model.layers, strict=True) if _recurrent(la)]
+    recurrent = [n for n, la in zip(names, model.layers, strict=True) if is_recurrent(la)]
     for name, parts in zip(recurrent, state, strict=True):
-        for part in parts or ():
+        for part in arrays_in(parts):
             yield f"the state that {name} starts from", part
     *hidden, output = model.layers
     values = xs
@@ -93,16 +94,12 @@ def layer_names(model: Rnnlm) -> list[str]:
             name = "embedding"
         elif isinstance(layer, TimeDropout):
             name, dropout = f"dropout.{dropout}", dropout + 1
-        elif _recurrent(layer):
+        elif is_recurrent(layer):
             name, recurrent = f"layers.{recurrent}", recurrent + 1
         else:
             name = "output"
         names.append(f"{name} ({type(layer).__name__})")
     return names
-
-
-def _recurrent(layer: Any) -> bool:
-    return isinstance(layer, RecurrentLayer)
 
 
 def _owners(model: Rnnlm, names: list[str]) -> dict[str, list[str]]:

@@ -115,6 +115,15 @@ def model_config(settings: TrainSettings, vocab_size: int) -> LMConfig:
         variational=settings.variational,
         tied=settings.tied,
         reset_after=settings.reset_after,
+        layer_norm=settings.layer_norm,
+        peepholes=settings.peepholes,
+        projection=settings.projection,
+        cell_clip=settings.cell_clip,
+        zoneout=settings.zoneout,
+        recurrent_dropout=settings.recurrent_dropout,
+        weight_drop=settings.weight_drop,
+        residual=settings.residual,
+        trainable_state=settings.trainable_state,
         one_hot=settings.one_hot,
         init=settings.init,
         init_scale=settings.init_scale,
@@ -128,6 +137,7 @@ def describe(settings: TrainSettings, config: LMConfig, parameters: int | None, 
     """Model and data in a line."""
     size = f"{config.layers} x {config.hidden}"
     extras = ", tied" if config.tied else ", one-hot input" if config.one_hot else ""
+    extras += "".join(f", {option.replace('_', ' ')}" for option in config.options)
     count = "" if parameters is None else f", {parameters:,} parameters"
     return (
         f"{config.cell.upper()} {size}{extras} on {name} ({settings.level}s, "

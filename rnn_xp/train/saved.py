@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rnn_xp.backend import Backend
+from rnn_xp.cells.nested import rebuild
 from rnn_xp.checkpoint import load_arrays, save_arrays
 from rnn_xp.data import TokenBatches
 from rnn_xp.errors import CheckpointError, RnnXpError
+from rnn_xp.layers.state import arrays_in
 from rnn_xp.models import Rnnlm
 from rnn_xp.optim import Optimizer, Schedule
 from rnn_xp.train.progress import Progress
@@ -43,7 +45,7 @@ def save_state(path: Path, parts: Parts, progress: Progress) -> None:
     arrays |= {_OPTIMIZER + n: a for n, a in parts.optimizer.state_dict().items()}
     for p, states in enumerate(parts.stepper.states):
         for i, state in enumerate(states):
-            for k, array in enumerate(state or ()):
+            for k, array in enumerate(arrays_in(state)):
                 arrays[f"{_STATE}{p}/{i}/{k}"] = array
     document = {
         "progress": asdict(progress),
@@ -104,5 +106,6 @@ def _load_states(arrays: dict[str, Any], stepper: Stepper, backend: Backend) -> 
         return
     for p, states in enumerate(stepper.states):
         for i, layer in enumerate(stepper.model.recurrent_layers):
-            names = [f"{_STATE}{p}/{i}/{k}" for k in range(len(layer.state_names))]
-            states[i] = tuple(backend.asarray(arrays[name]) for name in names)
+            like = layer.zero_state(1)
+            names = [f"{_STATE}{p}/{i}/{k}" for k in range(len(arrays_in(like)))]
+            states[i] = rebuild(like, [backend.asarray(arrays[name]) for name in names])

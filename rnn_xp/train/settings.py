@@ -11,6 +11,7 @@ from rnn_xp.train.checks import (
     at_least,
     boolean,
     choice,
+    dropout_ratio,
     fraction,
     integer,
     optional,
@@ -78,6 +79,10 @@ class TrainSettings:
         No embedding: the input is the one-hot vector of the token, and `embed` is V.
     reset_after : bool
         The GRU variant.
+    layer_norm, peepholes, projection, cell_clip : bool, bool, int or None, float or None
+    zoneout, recurrent_dropout, weight_drop : float
+    residual, trainable_state : bool
+        Options of the recurrent layers; see `rnn_xp.models.LMConfig`.
     init : {"glorot", "book", "uniform"}
         Initial weights; see `rnn_xp.initializers`.
     init_scale : float or None
@@ -118,10 +123,8 @@ class TrainSettings:
         Steps in which the cosine schedule rises.
     final_lr : float
         Where the cosine schedule ends.
-    decay_after : int
-        Epochs at the full rate of "decay-after".
-    decay_factor : float
-        Its factor for each epoch from then on.
+    decay_after, decay_factor : int, float
+        Epochs at the full rate of "decay-after", and its factor for each epoch from then on.
     divide_factor : float
         Divisor of "divide-on-worse".
     epochs, steps : int or None
@@ -169,11 +172,20 @@ class TrainSettings:
     embed: int = _option(64, integer(1))
     hidden: int = _option(512, integer(1))
     layers: int = _option(1, integer(1))
-    dropout: float = _option(0.0, fraction())
+    dropout: float = _option(0.0, dropout_ratio)
     variational: bool = _option(False, boolean)
     tied: bool = _option(False, boolean)
     one_hot: bool = _option(False, boolean)
     reset_after: bool = _option(True, boolean)
+    layer_norm: bool = _option(False, boolean)
+    peepholes: bool = _option(False, boolean)
+    projection: int | None = _option(None, optional(integer(1)))
+    cell_clip: float | None = _option(None, optional(positive))
+    zoneout: float = _option(0.0, dropout_ratio)
+    recurrent_dropout: float = _option(0.0, dropout_ratio)
+    weight_drop: float = _option(0.0, dropout_ratio)
+    residual: bool = _option(False, boolean)
+    trainable_state: bool = _option(False, boolean)
     init: str = _option("glorot", choice(INITS))
     init_scale: float | None = _option(None, optional(positive))
     forget_bias: float = _option(1.0, at_least())
@@ -217,12 +229,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for entry in fields(self):
             entry.metadata["check"](option_name(entry.name), getattr(self, entry.name))
-        if self.tied and not self.one_hot and self.embed != self.hidden:
-            raise ValueError(
-                f"--tied needs --embed and --hidden of one size, got {self.embed} and {self.hidden}"
-            )
-        if self.tied and self.one_hot:
-            raise ValueError("--one-hot has no embedding that --tied could share; give one of them")
+        self._check_model()
         if self.batch % self.accumulate:
             raise ValueError(
                 f"--accumulate {self.accumulate} does not divide --batch {self.batch}; "
@@ -233,6 +240,24 @@ class TrainSettings:
                 "--schedule cosine needs to know the number of steps: give --steps or --epochs "
                 "with --minutes, or --schedule constant"
             )
+
+    def _check_model(self) -> None:
+        output = "--hidden" if self.projection is None else "--projection"
+        width = self.hidden if self.projection is None else self.projection
+        for option, asked in (("--tied", self.tied), ("--residual", self.residual)):
+            if asked and not self.one_hot and self.embed != width:
+                raise ValueError(
+                    f"{option} needs --embed and {output} of one size, got {self.embed} and {width}"
+                )
+        if self.one_hot and (self.tied or self.residual):
+            raise ValueError("--one-hot has no embedding: give neither --tied nor --residual")
+        lstmp = self.peepholes or self.projection is not None or self.cell_clip is not None
+        if lstmp and (self.cell != "lstm" or self.layer_norm):
+            raise ValueError(
+                "--peepholes, --projection and --cell-clip need --cell lstm without --layer-norm"
+            )
+        if self.layer_norm and self.cell == "gru" and not self.reset_after:
+            raise ValueError("--layer-norm of a GRU needs --reset-after")
 
     @property
     def learning_rate(self) -> float:

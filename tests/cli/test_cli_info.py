@@ -130,3 +130,17 @@ class TestRun:
 
     def test_words_are_measured_in_perplexity(self, cli, word_run):
         assert "perplexity" in cli("info", word_run).out
+
+    def test_options_that_leave_the_fast_kernels_are_named(self, cli, text_file, tmp_path):
+        assert "fast sequence kernels" in run_info_text(cli, text_file, tmp_path / "fast")
+        shown = run_info_text(
+            cli, text_file, tmp_path / "generic", "--layer-norm", "--zoneout", "0.1"
+        )
+        assert "one step at a time, because of --layer-norm, --zoneout" in shown
+
+
+def run_info_text(cli, text_file, out, *options):
+    """Train two steps with `options`, and what ``rnn-xp info`` says of the run."""
+    words = ("--data", text_file, "--hidden", "8", "--embed", "4", "--batch", "2", "--bptt", "8")
+    assert cli("train", *words, "--steps", "2", *options, "--out", out).code == 0
+    return cli("info", out).out

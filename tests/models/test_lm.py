@@ -21,6 +21,13 @@ KINDS = {
     "tied": {"tied": True},
     "dropout": {"dropout": 0.4, "layers": 2},
     "variational": {"dropout": 0.4, "variational": True, "tied": True},
+    "layer norm": {"layer_norm": True, "zoneout": 0.3},
+    "layer norm gru": {"cell": "gru", "layer_norm": True, "recurrent_dropout": 0.3},
+    "lstmp": {"peepholes": True, "projection": 3, "cell_clip": 0.5, "recurrent_dropout": 0.3},
+    "zoneout rnn": {"cell": "rnn", "zoneout": 0.3, "weight_drop": 0.2},
+    "wrappers": {"weight_drop": 0.3, "residual": True, "dropout": 0.2, "layers": 2},
+    "trainable state": {"trainable_state": True, "residual": True, "layers": 2},
+    "trainable state and a cell": {"trainable_state": True, "projection": 4, "tied": True},
 }
 
 
@@ -41,6 +48,8 @@ def test_gradient_of_the_whole_model(be, kind):
     ts = ts.copy()
     ts[0, 1] = -1
     model.forward(*first)  # so that the state is not zero
+    if model.config.trainable_state:
+        model.reset_state()  # so that the learned state is what it starts from
     state, counters = model.state, model.dropout_counters
 
     def loss():
@@ -254,3 +263,48 @@ def test_ids_out_of_range_are_refused(be):
     xs, ts = batch()
     with pytest.raises(DataError, match="ids from 0 to 7, expected 0 to 6"):
         model.forward(np.where(xs == xs.max(), V, 0), ts)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if "dropout" not in k])
+def test_options_survive_a_copy_a_file_and_a_move(be, kind, tmp_path):
+    model = make(be, **KINDS[kind])
+    for seed in range(2):
+        model.forward(*batch(seed))
+    model.save(tmp_path / "model.safetensors")
+    model.reset_state()
+    copies = [
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+        model.to("numpy"),
+        Rnnlm.load(tmp_path / "model.safetensors", backend=be),
+    ]
+    copies[-1].dropout_counters = model.dropout_counters
+    expected = float(to_host(model.forward(*batch(5))))
+    for other in copies:
+        assert other.config == model.config
+        assert float(to_host(other.forward(*batch(5)))) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"peepholes": True, "cell": "gru"}, "need cell = 'lstm' without layer_norm"),
+        ({"projection": 3, "layer_norm": True}, "need cell = 'lstm' without layer_norm"),
+        ({"projection": 3, "tied": True}, "a tied output layer needs embed = projection"),
+        ({"residual": True, "projection": 3}, "residual needs embed = projection, got D = 4"),
+        ({"cell_clip": -1.0}, "cell_clip = -1.0, expected a positive number"),
+        ({"projection": 0}, "projection = 0, expected a positive width"),
+        ({"zoneout": 1.0}, "zoneout = 1.0, expected 0 <= zoneout < 1"),
+        ({"cell": "gru", "reset_after": False, "layer_norm": True}, "needs reset_after = True"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings)
+
+
+def test_the_configuration_tells_what_leaves_the_fast_kernels():
+    config = make(zoneout=0.1, cell_clip=2.0, weight_drop=0.1, trainable_state=True).config
+    assert config.generic_because == ("cell_clip", "zoneout")
+    assert config.options == ("cell_clip", "zoneout", "weight_drop", "trainable_state")
+    assert make(weight_drop=0.1, residual=True).config.generic_because == ()

@@ -35,6 +35,18 @@ def test_a_given_option_overrides_the_preset():
         ({"save_every": 0}, "--save-every 0: expected a finite number above 0"),
         ({"tied": True}, "--tied needs --embed and --hidden of one size"),
         ({"tied": True, "one_hot": True, "embed": 8, "hidden": 8}, "--one-hot has no embedding"),
+        ({"residual": True}, "--residual needs --embed and --hidden of one size"),
+        (
+            {"tied": True, "projection": 8, "embed": 512},
+            "--tied needs --embed and --projection of one size, got 512 and 8",
+        ),
+        ({"peepholes": True, "cell": "gru"}, "--peepholes, --projection and --cell-clip need"),
+        ({"layer_norm": True, "cell_clip": 1.0}, "--peepholes, --projection and --cell-clip need"),
+        (
+            {"layer_norm": True, "cell": "gru", "reset_after": False},
+            "--layer-norm of a GRU needs --reset-after",
+        ),
+        ({"zoneout": 1.0}, "--zoneout 1.0: expected a number from 0 and below 1"),
         ({"batch": 10, "accumulate": 3}, "--accumulate 3 does not divide --batch 10"),
         ({"schedule": "cosine", "minutes": 1.0}, "--schedule cosine needs to know the number"),
         ({"data": ""}, "--data '': expected a non-empty text"),
