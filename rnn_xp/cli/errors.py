@@ -20,7 +20,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from rnn_xp.errors import BackendFallbackWarning, RnnXpError
 
@@ -68,20 +68,18 @@ def guarded(command: Callable[[], int], debug: bool) -> int:
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
-        if debug:
-            traceback.print_exc()
-        say("interrupted")
+        say("interrupted", debug)
         return INTERRUPTED
     except BrokenPipeError:
-        _abandon_stdout()
+        _abandon_broken(sys.stdout)
         return PIPE_CLOSED
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        say(f"error: {one_line(error)}")
+        say(f"error: {one_line(error)}", debug)
         if isinstance(error, OSError):
-            _abandon_stdout()
+            _abandon_broken(sys.stdout)
         return BAD_USAGE if isinstance(error, UsageError) else FAILED
+    finally:
+        _abandon_broken(sys.stderr)
 
 
 def one_line(error: BaseException) -> str:
@@ -100,9 +98,28 @@ def one_line(error: BaseException) -> str:
     )
 
 
-def say(line: str) -> None:
-    """Print a line on stderr, under the program's name."""
-    print(f"rnn-xp: {line}", file=sys.stderr, flush=True)
+def say(line: str, traced: bool = False) -> None:
+    """Print a line on stderr, under the program's name; before it, if asked, the traceback."""
+    with contextlib.suppress(OSError):  # there is no other place where that could be told
+        if traced:
+            traceback.print_exc()
+        print(f"rnn-xp: {line}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def standard_streams() -> Iterator[None]:
+    """Put a stream to nowhere where the process was started without one (``2>&-``).
+
+    That also takes the file descriptor, which else the next file that is opened would get:
+    a library that writes to descriptor 2 would write into it.
+    """
+    streams = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # as their descriptors
+    missing = [(name, mode) for name, mode in streams if getattr(sys, name) is None]
+    with contextlib.ExitStack() as stack:
+        for name, mode in missing:
+            setattr(sys, name, stack.enter_context(open(os.devnull, mode, encoding="utf-8")))
+            stack.callback(setattr, sys, name, None)
+        yield
 
 
 @contextlib.contextmanager
@@ -138,12 +155,12 @@ def _sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _abandon_stdout() -> None:
-    """Send what is left in the buffer nowhere; else Python tries again, and fails, at its exit."""
+def _abandon_broken(stream: TextIO) -> None:
+    """Send what a stream cannot write nowhere; else Python tries again, and fails, at its exit."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
+        stream.flush()
         return
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -8,6 +8,7 @@ from rnn_xp.cli.models import open_model
 from rnn_xp.cli.options import add_machine, add_model, positive_integer
 from rnn_xp.cli.wording import singular
 from rnn_xp.data import TextFile, encode_corpus
+from rnn_xp.errors import DataError
 from rnn_xp.train import PROTOCOLS, evaluate
 
 
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         result = evaluate(
             opened.model, ids, args.protocol, rows=args.rows, progress=progress.update
         )
+    except DataError as error:
+        raise DataError(f"{args.data}: {error}") from error
     finally:
         progress.close()
     if args.json:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rnn_xp._version import __version__
-from rnn_xp.cli.errors import BAD_USAGE, guarded
+from rnn_xp.cli.errors import BAD_USAGE, guarded, standard_streams
 from rnn_xp.cli.threads import requested_threads, use_threads
 
 # Each is the module of this package with `add_arguments(parser)` and `run(args) -> exit code`.
@@ -20,7 +20,7 @@ COMMANDS = {
     "info": ("[RUN] [--json]", "show what was found on this machine, or what a run folder holds"),
 }
 EPILOG = """examples:
-  rnn-xp train                                   the King James Bible, two minutes
+  rnn-xp train                                   the King James Bible
   rnn-xp train --data my.txt --hidden 512 --minutes 30
   rnn-xp train --resume runs/my-1                go on where it was stopped
   rnn-xp generate runs/my-1 --prompt "In the "   write
@@ -71,10 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         After ``--help`` and ``--version``, and if the arguments cannot be parsed.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
-            stream.reconfigure(errors="replace")
-    return guarded(lambda: _run(words), "--debug" in words)
+    with standard_streams():
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
+                stream.reconfigure(errors="replace")
+        return guarded(lambda: _run(words), "--debug" in words)
 
 
 def _run(words: list[str]) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnn_xp.backend import get_backend
+from rnn_xp.backend import get_backend, kernel_mode
 from rnn_xp.cli.errors import UsageError, bad_usage
 from rnn_xp.data import TextFile, Tokenizer, WordTokenizer
 from rnn_xp.errors import DataError
@@ -48,6 +48,7 @@ def open_model(
     """
     with bad_usage():
         chosen = get_backend(backend)
+        kernel_mode()
     if not Path(path).is_file():
         if vocab_from is not None:
             raise UsageError("--vocab-from is for a .pkl file; a run folder has its vocabulary")

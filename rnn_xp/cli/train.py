@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill, indent
 from typing import Any
 
-from rnn_xp.backend import get_backend
+from rnn_xp.backend import get_backend, kernel_mode
 from rnn_xp.cli.errors import INTERRUPTED, OK, UsageError, bad_usage
 from rnn_xp.cli.train_options import add_settings, given_settings
 from rnn_xp.cli.wording import plural, validation
@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         _refuse_with_resume(args)
         with bad_usage():
             get_backend(given.get("backend"))
+            kernel_mode()
         with bad_usage(named=True):
             result = train(None, args.resume, resume=True, changes=given, reporter=_TrainReporter())
     else:
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         with bad_usage():
             settings = make_settings(args.preset, **given)
             get_backend(settings.backend)
+            kernel_mode()
         out = _fresh_folder(settings) if args.out is None else Path(args.out)
         with bad_usage(named=True):
             result = train(settings, out, overwrite=args.overwrite, reporter=_TrainReporter())
@@ -149,10 +151,14 @@ def _report(result: TrainResult) -> str:
         lines.append(f"stopped at step {result.step:,}, saved in {path}")
         lines.append(f"go on with: rnn-xp train --resume {path}")
         return "\n".join(lines)
+    if result.stopped == "patience":
+        lines.append(f"ended by --patience {settings.patience}: as many validations were no better")
     lines += ["", f"a sample (temperature {SAMPLE_TEMPERATURE}):", indent(_sample(run), "  ")]
     lines += ["", "wrote:"]
     lines += [f"  {file!s:32}  {FILES.get(name, '')}" for name, file in result.files.items()]
-    if settings.steps is not None:
+    if result.stopped == "patience":
+        longer = "--patience none"
+    elif settings.steps is not None:
         longer = f"--steps {2 * settings.steps}"
     elif settings.epochs is not None:
         longer = f"--epochs {2 * settings.epochs}"

@@ -81,7 +81,7 @@ def resolve_data(
     """
     spec = DEFAULT_CORPUS if data is None else os.fspath(data)
     other = None if valid is None else TextFile(valid)
-    if spec in _CORPORA:
+    if spec in CORPORA:
         corpus = load_corpus(spec)
         text = TextString(corpus.name, corpus.text)
         return DataSource(corpus.name, text, other, note=corpus.note)
@@ -98,7 +98,7 @@ def resolve_data(
     if not path.exists():
         raise DataError(
             f"{spec}: neither a file nor a known corpus; known: "
-            f"{', '.join(_CORPORA)}, ptb:FOLDER, or the path of a UTF-8 text file"
+            f"{', '.join(CORPORA)}, ptb:FOLDER, or the path of a UTF-8 text file"
         )
     return DataSource(spec, TextFile(path), other)
 
@@ -119,9 +119,9 @@ def load_corpus(name: str) -> Corpus:
     DataError
         If there is no such corpus, or its text is not the expected one.
     """
-    if name not in _CORPORA:
-        raise DataError(f"unknown corpus {name!r}, known: {', '.join(_CORPORA)}")
-    return _CORPORA[name]()
+    if name not in CORPORA:
+        raise DataError(f"unknown corpus {name!r}, known: {', '.join(CORPORA)}")
+    return CORPORA[name]()
 
 
 def _kjv() -> Corpus:
@@ -172,7 +172,7 @@ def _pydoc() -> Corpus:
     return Corpus("pydoc", "\n".join(topics[name] for name in sorted(topics)))
 
 
-_CORPORA: dict[str, Callable[[], Corpus]] = {"kjv": _kjv, "pydoc": _pydoc}
+CORPORA: dict[str, Callable[[], Corpus]] = {"kjv": _kjv, "pydoc": _pydoc}
 
 
 def _ptb(folder: Path, valid: TextSource | None) -> DataSource:

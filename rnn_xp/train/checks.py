@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from rnn_xp.rng import dropout_threshold
+
 Check: TypeAlias = Callable[[str, Any], None]
 
 
@@ -82,6 +84,12 @@ def fraction(above_zero: bool = False) -> Check:
             raise _refuse(option, value, expected)
 
     return checked
+
+
+def dropout_ratio(option: str, value: Any) -> None:
+    """A fraction that drops less than all of the values of a 16-bit draw."""
+    if not _is_number(value) or not 0 <= value < 1 or dropout_threshold(value) >= 65536:
+        raise _refuse(option, value, "a number from 0 and below 1 (at most 0.99999)")
 
 
 def _is_number(value: Any) -> bool:

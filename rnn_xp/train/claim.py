@@ -1,6 +1,7 @@
 """Making room for a run: what may be written over, and what may be deleted."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from rnn_xp.data import open_token_file
@@ -38,26 +39,34 @@ def check_free(path: str | Path, overwrite: bool) -> Path:
             else "it is not a run folder: choose another --out"
         )
         raise CheckpointError(f"--out {path}: already holds {_listed(found)}; {remedy}")
-    if not ours and any(name in FILES for name in found):
+    if not ours:
         raise CheckpointError(
-            f"--out {path}: holds {_listed([n for n in found if n in FILES])} that no run of "
-            "rnn_xp wrote; --overwrite leaves such files alone: choose another --out"
+            f"--out {path}: holds {_listed(found)}, but no run of rnn_xp; --overwrite leaves "
+            "such files alone: choose another --out"
         )
     return path
 
 
-def clear(path: Path) -> None:
-    """Make the folder, and delete the files that an old run left there; no others."""
+def clear(path: Path, keep: Collection[str]) -> None:
+    """Make the folder, and delete the files that an old run left there; no others.
+
+    Parameters
+    ----------
+    path : Path
+    keep : collection of str
+        Files that the new run has made already: its encoded texts.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         # The configuration goes last: as long as it is there, the folder is known as ours.
         for name in reversed(FILES):
-            if name not in TOKEN_FILES:
+            if name not in keep:
                 (path / name).unlink(missing_ok=True)
         remove_temporary(path)
     except OSError as error:
         raise CheckpointError(
-            f"--out {path}: cannot be written: {error.strerror}; choose another folder"
+            f"--out {path}: {error.filename or path} cannot be replaced: {error.strerror}; choose "
+            "another folder"
         ) from error
 
 

@@ -2,9 +2,10 @@
 
 import io
 import math
+import warnings
+from textwrap import shorten
 from typing import Any
 
-from rnn_xp.errors import CheckpointError
 from rnn_xp.files import atomic_write
 from rnn_xp.train.plan import describe
 from rnn_xp.train.run_folder import RunFolder
@@ -18,31 +19,36 @@ MISSING = (
 def draw_curve(folder: RunFolder) -> str | None:
     """Draw the training and validation loss of a run into ``curve.png``.
 
+    Whatever goes wrong is returned, not raised: no run ends because of a picture.
+
     Returns
     -------
     str or None
-        Why there is no picture, in a line.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be written.
+        Why there is no new picture, in a line.
     """
     try:
-        # The Figure alone: pyplot would keep global state and ask for a display.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
+        with warnings.catch_warnings():
+            # Such as one for each character of a file name that the font lacks.
+            warnings.simplefilter("ignore", UserWarning)
+            _draw(folder)
+    except ModuleNotFoundError:
         return MISSING
-    try:
-        rows = folder.metrics()
-    except CheckpointError as error:
-        return f"no new curve.png: {error}"
+    except Exception as error:
+        return f"no new curve.png: {type(error).__name__}: {shorten(str(error), 200)}"
+    return None
+
+
+def _draw(folder: RunFolder) -> None:
+    # The Figure alone: pyplot would keep global state and ask for a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = folder.metrics()
     word = folder.config.level == "word"
     train = _points(rows, "train_loss", word)
     valid = _points(rows, "valid_loss", word)
     if not train[0]:
-        return None
+        return
     figure = Figure(figsize=(8.0, 5.0), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes: Any = figure.add_subplot()
@@ -62,7 +68,6 @@ def draw_curve(folder: RunFolder) -> str | None:
     figure.savefig(picture, format="png")
     with atomic_write(folder.file("curve.png")) as file:
         file.write(picture.getvalue())
-    return None
 
 
 def _label(axes: Any, folder: RunFolder, word: bool, values: list[float]) -> None:
@@ -74,15 +79,19 @@ def _label(axes: Any, folder: RunFolder, word: bool, values: list[float]) -> Non
         axes.set_yscale("log")
     elif len(values) > 4:
         # The first steps are far above the rest and would flatten it.
-        axes.set_ylim(0.95 * min(values), 1.05 * sorted(values)[int(0.98 * len(values))])
+        low, high = 0.95 * min(values), 1.05 * sorted(values)[int(0.98 * len(values))]
+        if low < high:  # not where all is predicted: V = 1
+            axes.set_ylim(low, high)
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
-    axes.set_title(_title(settings, model, folder.config.data), fontsize="medium")
+    title = _title(settings, model, folder.config.data)
+    axes.set_title(title, fontsize="medium", parse_math=False)  # a file name may hold $
 
 
 def _title(settings: Any, model: Any, data: dict[str, Any]) -> str:
     name = str(data["name"]).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return describe(settings, model, None, name)
+    shown = name.encode("utf-8", "replace").decode("utf-8")  # a path may hold lone surrogates
+    return describe(settings, model, None, shown)
 
 
 def _points(rows: list[dict[str, Any]], key: str, word: bool) -> tuple[list[int], list[float]]:

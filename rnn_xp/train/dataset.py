@@ -1,5 +1,6 @@
 """From the settings to a vocabulary, training batches and validation batches."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from rnn_xp.data import (
     split_tail,
     text_digest,
 )
-from rnn_xp.data.corpora import _CORPORA, DEFAULT_CORPUS
+from rnn_xp.data.corpora import CORPORA, DEFAULT_CORPUS
 from rnn_xp.data.tokenizers.word import EOS
 from rnn_xp.errors import CheckpointError, DataError
 from rnn_xp.train.evaluate import BOOK_BATCH, BOOK_BPTT
@@ -71,7 +72,7 @@ def absolute_data(settings: TrainSettings) -> TrainSettings:
         data = DEFAULT_CORPUS
     elif data.startswith("ptb:"):
         data = "ptb:" + os.path.abspath(data.removeprefix("ptb:"))
-    elif data not in _CORPORA and (os.sep in data or Path(data).exists()):
+    elif data not in CORPORA and (os.sep in data or Path(data).exists()):
         data = os.path.abspath(data)
     if valid is not None and valid != NO_VALIDATION:
         valid = os.path.abspath(valid)
@@ -129,7 +130,9 @@ def prepare_data(
     valid_ids = None
     if other is not None:
         valid_ids = _encode(other, tokenizer, folder / "valid.tokens", digests["valid"])
-    batches, validation, valid_tokens = _cut(settings, ids, valid_ids, no_validation)
+    held = f"the end of {source.train.name}" if other is None else other.name
+    names = source.train.name, held
+    batches, validation, valid_tokens = _cut(settings, ids, valid_ids, no_validation, names)
     description = {
         "name": source.name,
         "train": source.train.name,
@@ -205,30 +208,50 @@ def _encode(source: TextSource, tokenizer: Tokenizer, path: Path, digest: str) -
             return open_token_file(path, tokenizer, source_digest=digest)
         except CheckpointError:
             # Of another text or vocabulary: it is made anew below.
-            path.unlink()
+            _remove(path)
     return encode_corpus(source, tokenizer, path, source_digest=digest)
 
 
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be replaced by a file of tokens: {error.strerror}; move it away"
+        ) from error
+
+
+@contextlib.contextmanager
+def _named(text: str) -> Iterator[None]:
+    """Let errors say which text they are about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{text}: {error}") from error
+
+
 def _cut(
-    settings: TrainSettings, ids: Any, valid_ids: Any, no_validation: bool
+    settings: TrainSettings, ids: Any, valid_ids: Any, no_validation: bool, names: tuple[str, str]
 ) -> tuple[TokenBatches, Callable[[], Batches] | None, int]:
     """Training batches, and how to make the validation batches."""
     N, T = settings.batch, settings.bptt
     if settings.batching == "char-rnn" and valid_ids is None and not no_validation:
-        train, held = char_rnn_split(ids, N, T, 1.0 - settings.valid_fraction)
+        with _named(names[0]):
+            train, held = char_rnn_split(ids, N, T, 1.0 - settings.valid_fraction)
 
         def blocks() -> Batches:
             return (held.batch(number) for number in range(held.steps_per_epoch))
 
         return train, blocks, held.tokens_per_epoch
-    if valid_ids is None and not no_validation:
-        ids, valid_ids = split_tail(ids, settings.valid_fraction)
     batches: TokenBatches
-    if settings.batching == "dlfs2":
-        batches = BookStreams(ids, N, T, rewind=bool(settings.reset_state_each_epoch))
-    else:
-        kinds = {"streams": ContiguousStreams, "char-rnn": CharRnnStreams}
-        batches = kinds[settings.batching](ids, N, T)
+    with _named(names[0]):
+        if valid_ids is None and not no_validation:
+            ids, valid_ids = split_tail(ids, settings.valid_fraction)
+        if settings.batching == "dlfs2":
+            batches = BookStreams(ids, N, T, rewind=bool(settings.reset_state_each_epoch))
+        else:
+            kinds = {"streams": ContiguousStreams, "char-rnn": CharRnnStreams}
+            batches = kinds[settings.batching](ids, N, T)
     if valid_ids is None:
         return batches, None, 0
     held_ids = valid_ids
@@ -238,10 +261,8 @@ def _cut(
             return book_evaluation_batches(held_ids, BOOK_BATCH, BOOK_BPTT)
         return evaluation_batches(held_ids, settings.valid_batch, max(T, 32))
 
-    try:
+    with _named(f"validation: {names[1]}"):
         rows()  # a text that is too short is refused now, not after an hour
-    except DataError as error:
-        raise DataError(f"validation: {error}") from error
     if settings.valid_protocol == "dlfs2":
         block = BOOK_BATCH * BOOK_BPTT
         return batches, rows, (len(held_ids) - 1) // block * block

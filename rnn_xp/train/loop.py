@@ -2,12 +2,10 @@
 
 import math
 import time
-from typing import Any
 
-from rnn_xp.checkpoint import save_arrays
 from rnn_xp.errors import NonFiniteError
 from rnn_xp.models import Rnnlm
-from rnn_xp.optim import global_norm
+from rnn_xp.optim import DivideOnWorse, global_norm
 from rnn_xp.train.curve import draw_curve
 from rnn_xp.train.dataset import TrainingData
 from rnn_xp.train.diagnose import is_finite
@@ -26,9 +24,10 @@ from rnn_xp.train.plan import (
 from rnn_xp.train.progress import Clock, Progress
 from rnn_xp.train.report import Reporter, RunInfo
 from rnn_xp.train.result import TrainResult
-from rnn_xp.train.run_folder import FILES, RunFolder
-from rnn_xp.train.saved import Parts, load_state, save_state
-from rnn_xp.train.stepper import Stepper, StepRecord
+from rnn_xp.train.run_folder import RunFolder
+from rnn_xp.train.saved import Parts, load_state, save_model, save_state
+from rnn_xp.train.stepper import Stepper
+from rnn_xp.train.undo import Before
 
 _REDRAW = 60.0  # seconds between two drawings of the curve
 
@@ -49,6 +48,9 @@ class Trainer:
     reporter : Reporter
     resume : bool
         Whether to go on from ``last.safetensors``.
+    new_rate : bool
+        Whether the learning rate of the settings is a new one, which no division of before
+        applies to.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Trainer:
         model: Rnnlm,
         reporter: Reporter,
         resume: bool,
+        new_rate: bool = False,
     ):
         self.folder, self.data, self.model, self.reporter = folder, data, model, reporter
         self.settings = folder.config.settings
@@ -69,9 +72,13 @@ class Trainer:
         self._parts = Parts(model, self.optimizer, self.schedule, self.batches, self.stepper)
         last = folder.file("last.safetensors")
         self.progress = load_state(last, self._parts) if resume else Progress()
+        self._new_rate = new_rate
+        if new_rate and isinstance(self.schedule, DivideOnWorse):
+            self.schedule.divisions = 0
         self._metrics: MetricsFile
         summed = self.settings.sum_over_time
         self._watch = NonFiniteWatch(self.stepper, self.batches.batch, summed)
+        self._before: Before | None = None
         reset = self.settings.reset_state_each_epoch
         self._resets = self.batches.resets_state if reset is None else reset
         self._clock = Clock(self.progress.seconds)
@@ -94,15 +101,28 @@ class Trainer:
             self._draw(last=True)
         finally:
             self._metrics.close()
-        return self._result(ended)
+        return TrainResult.of(self.folder, self.progress, ended)
 
     def _start(self) -> None:
         config, settings = self.folder.config, self.settings
         name = self.data.description["name"]
         text = describe(settings, config.model, self.model.parameter_count, name)
+        notes = list(self.data.notes)
         if self.progress.step == 0:
             self._save_model()
             self._save()
+        elif not self.folder.file("model.safetensors").exists():
+            notes.append("model.safetensors was missing: it has the last weights now")
+            self.progress.forget_best()
+            self._save_model()
+            self._save()
+        elif self._new_rate:
+            self._save()
+        if self._patience_ended:
+            notes.append(
+                f"nothing is left to do: --patience {settings.patience} ended the run, "
+                f"{self.progress.worse} validations were no better; --patience none goes on"
+            )
         self.reporter.started(
             RunInfo(
                 path=str(self.folder.path),
@@ -111,11 +131,16 @@ class Trainer:
                 total_steps=self.total,
                 first_step=self.progress.step,
                 tokens_per_step=settings.batch * settings.bptt,
-                notes=self.data.notes,
+                notes=notes,
                 minutes=settings.minutes,
             )
         )
         self._clock.window()
+
+    @property
+    def _patience_ended(self) -> bool:
+        patience = self.settings.patience
+        return patience is not None and self.progress.worse >= patience
 
     def _end(self, stop: StopRequest) -> str | None:
         """Validate if it is time to; then say why the run ends here, if it does."""
@@ -129,7 +154,7 @@ class Trainer:
             return "interrupted"
         if self.total is not None and progress.step >= self.total:
             return "done"
-        if settings.patience is not None and progress.worse >= settings.patience:
+        if self._patience_ended:
             return "patience"
         if settings.minutes is not None and self._clock.total() >= 60.0 * settings.minutes:
             return "minutes"
@@ -166,13 +191,19 @@ class Trainer:
         """Bring losses and norms from the device, and see whether they are finite."""
         numbers, warnings, broken = self._watch.fetch()
         self.progress.fetched(numbers)
+        first = self._watch.first_bad
+        if first is None:
+            self._before = None
+        elif self._before is None or self._before.record is not first:
+            self._before = Before.of(first, self.progress, self._metrics, self.schedule)
         for line in warnings:
             self.reporter.note(f"warning: {line}")
-        if broken is not None:
-            self._give_up(broken)
+        if broken is not None and self._before is not None:
+            self._give_up(self._before)
 
-    def _give_up(self, broken: StepRecord) -> None:
+    def _give_up(self, before: Before) -> None:
         """Go back to before the step that broke, save that, and raise."""
+        broken = before.record
         found = self._watch.describe(broken)
         message = f"step {broken.step}: the loss or the gradient is not finite; first: {found}"
         remedy = (
@@ -181,22 +212,25 @@ class Trainer:
         )
         if not is_finite(global_norm([self.model.flat_params])):
             raise NonFiniteError(f"{message}; the last checkpoint is from before: {remedy}")
-        self.progress.undo(broken.step)
+        self.progress = before.restore(
+            self._metrics, self.schedule, self.folder.file("model.safetensors")
+        )
         self.batches.position = broken.batch
         self.progress.epoch = broken.batch / self.batches.steps_per_epoch
         self.stepper.states = broken.states
         self.model.dropout_counters = broken.counters
         self._watch.forget()
+        self._before = None
         self._save()
         raise NonFiniteError(f"{message}; saved as of step {self.progress.step}: {remedy}")
 
     def _validate(self, stop: StopRequest, planned: bool) -> None:
         with self._clock.paused():
+            self._fetch()
             if self.data.validation is None:
                 self.progress.validated = self.progress.step
                 self._save()
                 return
-            self._fetch()
 
             def watch(done: int, total: int) -> None:
                 if stop:
@@ -221,14 +255,10 @@ class Trainer:
             self._draw()
 
     def _save_model(self) -> None:
-        """Write ``model.safetensors``: what `Rnnlm.save` writes, and where it is from."""
-        progress, model = self.progress, self.model
-        document: dict[str, Any] = {
-            "config": model.config.to_json(),
-            "frozen": sorted(model.frozen),
-            "run": {"step": progress.step, "metric": progress.metric, "value": progress.best},
-        }
-        save_arrays(self.folder.file("model.safetensors"), model.named_parameters, document)
+        path = self.folder.file("model.safetensors")
+        if self._before is not None:
+            self._before.keep_model(path)
+        save_model(path, self.model, self.progress)
 
     def _save(self) -> None:
         with self._clock.paused():
@@ -252,21 +282,3 @@ class Trainer:
             self._drawn_at = time.monotonic()
             if last and problem is not None:
                 self.reporter.note(problem)
-
-    def _result(self, ended: str) -> TrainResult:
-        progress = self.progress
-        paths = {name: self.folder.file(name) for name in FILES}
-        return TrainResult(
-            path=self.folder.path,
-            step=progress.step,
-            tokens=progress.tokens,
-            epoch=progress.epoch,
-            seconds=progress.seconds,
-            metric=progress.metric,
-            best=progress.best,
-            best_step=progress.best_step,
-            train_loss=progress.last_epoch_loss,
-            stopped=ended,
-            skipped=progress.skipped,
-            files={name: path for name, path in paths.items() if path.exists()},
-        )

@@ -16,7 +16,8 @@ class MetricsFile:
     ----------
     path : Path
     keep : int
-        Bytes to keep of what is there: those that belong to the checkpoint.
+        Bytes to keep of what is there: those that belong to the checkpoint, and of these only
+        whole lines.
 
     Attributes
     ----------
@@ -29,11 +30,10 @@ class MetricsFile:
         try:
             # Unbuffered: what a full disk did not take must not come back at closing.
             self._file: IO[bytes] = path.open("ab", buffering=0)
-            self._file.truncate(min(keep, os.path.getsize(path)))
-            self._file.seek(0, os.SEEK_END)
+            self.size = path.read_bytes()[:keep].rfind(b"\n") + 1
+            self._file.truncate(self.size)
         except OSError as error:
             raise _unwritable(path, error) from error
-        self.size = self._file.tell()
 
     def append(self, row: dict[str, Any]) -> None:
         """Write a row.
@@ -51,6 +51,20 @@ class MetricsFile:
         if written != len(line):
             raise _unwritable(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         self.size += len(line)
+
+    def cut_back(self, size: int) -> None:
+        """Take back the rows after the first `size` bytes.
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be written.
+        """
+        try:
+            self._file.truncate(size)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        self.size = size
 
     def sync(self) -> int:
         """Wait until the rows are on the disk; return `size`."""

@@ -71,6 +71,11 @@ class NonFiniteWatch:
             return numbers, warnings, self._bad[0]
         return numbers, warnings, None
 
+    @property
+    def first_bad(self) -> StepRecord | None:
+        """The first of the steps that went wrong in a row, if the last one that was seen did."""
+        return self._bad[0] if self._bad else None
+
     def forget(self) -> None:
         """Drop all steps; the run went back to before them."""
         self._unseen, self._bad = [], []

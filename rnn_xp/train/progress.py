@@ -87,6 +87,11 @@ class Progress:
         self.tokens -= sum(tokens for _, tokens, *_ in undone)
         self.step = step - 1
 
+    def forget_best(self) -> None:
+        """The best weights are lost; unless they are those of now, the next ones are the best."""
+        if self.best_step != self.step:
+            self.best = self.best_nats = self.best_step = None
+
     def log_row(self, lr: float, seconds: float, epoch_ended: bool) -> dict[str, Any]:
         """Row of training numbers since the last one; `seconds` is how long that took.
 

@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from rnn_xp.train.quiet import QuietStream
+
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
@@ -77,6 +79,9 @@ def readable(nats: float | None, level: str) -> str:
 class ProgressReporter(Reporter):
     """A tqdm bar on a terminal, else a plain line every `seconds`; a line a validation.
 
+    Training is worth more than its display: if the stream is missing, or cannot be written
+    any more, nothing is shown from then on.
+
     Parameters
     ----------
     stream : text stream, optional
@@ -86,7 +91,7 @@ class ProgressReporter(Reporter):
     """
 
     def __init__(self, stream: TextIO | None = None, seconds: float = 10.0):
-        self._stream = sys.stderr if stream is None else stream
+        self._stream: Any = QuietStream(sys.stderr if stream is None else stream)
         self._seconds = seconds
         self._bar: Any = None
         self._info: RunInfo | None = None

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnn_xp.train.evaluate import perplexity
+from rnn_xp.train.progress import Progress
+from rnn_xp.train.run_folder import FILES, RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,25 @@ class TrainResult:
     stopped: str
     skipped: int
     files: dict[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: RunFolder, progress: Progress, ended: str) -> "TrainResult":
+        """Of a run that is where `progress` says."""
+        paths = {name: folder.file(name) for name in FILES}
+        return cls(
+            path=folder.path,
+            step=progress.step,
+            tokens=progress.tokens,
+            epoch=progress.epoch,
+            seconds=progress.seconds,
+            metric=progress.metric,
+            best=progress.best,
+            best_step=progress.best_step,
+            train_loss=progress.last_epoch_loss,
+            stopped=ended,
+            skipped=progress.skipped,
+            files={name: path for name, path in paths.items() if path.exists()},
+        )
 
     @property
     def interrupted(self) -> bool:

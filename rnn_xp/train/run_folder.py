@@ -87,7 +87,8 @@ class RunFolder:
         """Write ``config.json``."""
         text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
         with atomic_write(self.file("config.json")) as file:
-            file.write(text.encode("utf-8"))
+            # A path may hold what is not UTF-8, as a lone surrogate: \udcff, also in JSON.
+            file.write(text.encode("utf-8", "backslashreplace"))
 
     def tokenizer(self) -> Tokenizer:
         """Read ``vocab.json``.
@@ -125,12 +126,15 @@ class RunFolder:
         Raises
         ------
         CheckpointError
-            If the file is missing or damaged.
+            If the file is missing or damaged, or of another run.
         """
         if which not in ("best", "last"):
             raise ValueError(f"which is {which!r}, expected best or last")
         if which == "best":
-            return Rnnlm.load(self._existing("model.safetensors"), backend, dtype)
+            path = self._existing("model.safetensors")
+            model = Rnnlm.load(path, backend, dtype)
+            self._check_config(path, model.config)
+            return model
         path = self._existing("last.safetensors")
         arrays, _ = load_arrays(path)
         settings = self.config.model.to_json() | ({} if dtype is None else {"dtype": dtype})
@@ -175,6 +179,16 @@ class RunFolder:
             return True
         _, document = load_arrays(model)
         return bool(document.get("run", {}).get("step") == 0)
+
+    def _check_config(self, path: Path, found: LMConfig) -> None:
+        """Raise unless the model in a file is the run's, but for the dtype that was asked for."""
+        theirs, ours = found.to_json(), self.config.model.to_json()
+        other = [name for name in ours if name != "dtype" and theirs[name] != ours[name]]
+        if other:
+            values = ", ".join(f"{name} {theirs[name]} and not {ours[name]}" for name in other)
+            raise CheckpointError(
+                f"{path}: is the model of another run, it has {values}; restore it from a copy"
+            )
 
     def _existing(self, name: str) -> Path:
         path = self.file(name)

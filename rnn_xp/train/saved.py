@@ -1,4 +1,4 @@
-"""``last.safetensors``: everything that a resume needs, in one file.
+"""``last.safetensors``, everything that a resume needs, in one file; and the model.
 
 One file that is replaced atomically is consistent whenever the process is killed.
 """
@@ -54,6 +54,22 @@ def save_state(path: Path, parts: Parts, progress: Progress) -> None:
         "dropout_counters": parts.model.dropout_counters,
     }
     save_arrays(path, arrays, document)
+
+
+def save_model(path: Path, model: Rnnlm, progress: Progress) -> None:
+    """Write ``model.safetensors``: what `Rnnlm.save` writes, and where it is from.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written; the file of before is intact then.
+    """
+    document = {
+        "config": model.config.to_json(),
+        "frozen": sorted(model.frozen),
+        "run": {"step": progress.step, "metric": progress.metric, "value": progress.best},
+    }
+    save_arrays(path, model.named_parameters, document)
 
 
 def load_state(path: Path, parts: Parts) -> Progress:

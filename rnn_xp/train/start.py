@@ -110,12 +110,14 @@ def _run(trainer: Trainer) -> TrainResult:
 def _new(settings: TrainSettings, path: Path, overwrite: bool, reporter: Reporter) -> Trainer:
     check_free(path, overwrite)  # again: another process may have trained here meanwhile
     backend = get_backend(settings.backend)
+    backend.kernels(settings.dtype)  # raises if RNN_XP_KERNELS is wrong
     settings = absolute_data(settings)
     with _tidied(path):
         data = prepare_data(settings, path)
         settings, config, model = _planned(settings, data, backend)
     # Only now, when nothing can be wrong any more, an old run may go.
-    clear(path)
+    used = [n for n in ("train", "valid") if data.description[n] is not None]
+    clear(path, keep=[f"{name}.tokens" for name in used])
     folder = RunFolder(path, RunConfig(settings, config, data.tokenizer.level, data.description))
     folder.save_config()
     data.tokenizer.save(folder.file("vocab.json"))
@@ -138,6 +140,7 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
     config = folder.config
     settings = changed(config.settings, changes, path)
     backend = get_backend(settings.backend)
+    backend.kernels(config.model.dtype)  # raises if RNN_XP_KERNELS is wrong
     try:
         remove_temporary(path)
     except OSError as error:
@@ -150,10 +153,28 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         folder.tokenizer()  # raises unless it fits the model
     model = Rnnlm.from_config(config.model, backend)
     folder.config = RunConfig(settings, config.model, config.level, config.data)
-    trainer = Trainer(folder, data, model, reporter, resume=not unstarted)
+    trainer = Trainer(folder, data, model, reporter, not unstarted, new_rate="lr" in changes)
+    _check_limits(changes, config.settings, trainer)
     if settings != config.settings:
         folder.save_config()
     return trainer
+
+
+def _check_limits(changes: dict[str, Any], before: TrainSettings, trainer: Trainer) -> None:
+    """Raise if a new limit is behind the run: it would be recorded, and nothing trained."""
+    progress = trainer.progress
+    reached = {
+        "steps": progress.step,
+        "epochs": progress.step / trainer.batches.steps_per_epoch,
+        "minutes": progress.seconds / 60.0,
+    }
+    for name, done in reached.items():
+        value = changes.get(name)
+        if value not in (None, getattr(before, name)) and value < done:
+            raise ValueError(
+                f"{option_name(name)} {value:g}: the run has {done:g} {name} behind it already; "
+                "give more to go on"
+            )
 
 
 def changed(settings: TrainSettings, changes: dict[str, Any], path: Path) -> TrainSettings:

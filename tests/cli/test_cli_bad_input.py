@@ -88,6 +88,10 @@ def test_a_folder_that_is_not_a_run_is_kept(cli, text_file, tmp_path):
         (["--lr", "-1"], "--lr -1.0: expected a finite number above 0"),
         (["--lr", "nan"], "argument --lr: 'nan': expected a number"),
         (["--dropout", "1.5"], "--dropout 1.5: expected a number from 0 and below 1"),
+        (["--dropout", "0.9999999"], "--dropout 0.9999999: expected a number from 0 and below 1"),
+        (["--zoneout", "0.999999"], "--zoneout 0.999999: expected a number from 0 and below 1"),
+        (["--recurrent-dropout", "0.999999"], "--recurrent-dropout 0.999999: expected a number"),
+        (["--weight-drop", "0.999999"], "--weight-drop 0.999999: expected a number from 0"),
         (["--batch", "0"], "--batch 0: expected an integer of at least 1"),
         (["--hidden", "2.5"], "argument --hidden: '2.5': expected an integer"),
         (["--cell", "transformer"], "--cell transformer: expected one of rnn, lstm, gru"),
@@ -118,6 +122,31 @@ def test_bad_options_are_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "command", ["train", "overwrite", "resume", "evaluate", "generate", "info"]
+)
+def test_an_unknown_kernel_mode_is_bad_usage(
+    cli, char_run, text_file, tmp_path, monkeypatch, command
+):
+    run = tmp_path / "run"
+    shutil.copytree(char_run, run)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    monkeypatch.setenv("RNN_XP_KERNELS", "fats")
+    words = {
+        "train": ["train", "--data", text_file, "--out", tmp_path / "new", *SMALL],
+        "overwrite": ["train", "--data", text_file, "--out", run, "--overwrite", *SMALL],
+        "resume": ["train", "--resume", run, "--steps", "9"],
+        "evaluate": ["evaluate", run, "--data", text_file],
+        "generate": ["generate", run],
+        "info": ["info"],
+    }[command]
+    result = cli(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.error == "RNN_XP_KERNELS='fats', expected one of auto, generic, strict"
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_unknown_corpus_lists_the_known_ones(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = cli("train", "--data", "wikipedia")
@@ -130,6 +159,30 @@ def test_a_resumed_run_keeps_its_options(cli, char_run):
     result = cli("train", "--resume", char_run, "--hidden", "9")
     assert result.code == 2
     assert "the run has --hidden 8, a resume cannot change it to 9" in result.error
+
+
+def test_a_limit_behind_the_run_is_bad_usage(cli, char_run):
+    result = cli("train", "--resume", char_run, "--steps", "5")
+    assert result.code == 2
+    assert result.error == "--steps 5: the run has 6 steps behind it already; give more to go on"
+
+
+def test_the_model_of_another_run(cli, char_run, text_file, tmp_path):
+    shutil.copytree(char_run, tmp_path / "run")
+    assert training(cli, text_file, tmp_path / "other", "--seed", "1").code == 0
+    shutil.copy(tmp_path / "other" / "model.safetensors", tmp_path / "run")
+    for words in (["evaluate", "--data", text_file], ["generate"], ["info"]):
+        result = cli(words[0], tmp_path / "run", *words[1:])
+        assert result.code == 1
+        assert "is the model of another run, it has seed 1 and not 0" in result.error
+
+
+def test_a_text_too_short_to_measure_is_named(cli, char_run, text):
+    short = text(b"t", "short.txt")
+    for protocol in ("exact", "dlfs2"):
+        result = cli("evaluate", char_run, "--data", short, "--protocol", protocol)
+        assert result.code == 1
+        assert result.error.startswith(f"{short}: the text has 1 tokens")
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "generate", "info"])

@@ -108,6 +108,22 @@ def test_without_validation_the_training_loss_is_shown(cli, tmp_path):
     assert "--epochs 4" in result.out
 
 
+def test_an_end_by_patience_is_named_and_what_goes_on(cli, text_file, tmp_path):
+    words = ["--optimizer", "sgd", "--lr", "1e-30", "--schedule", "constant", "--patience", "1"]
+    run = tmp_path / "run"
+    steps = ["--steps", "100", "--validate-every", "2", "--out", run]
+    result = cli("train", "--data", text_file, *SMALL, *words, *steps)
+    assert result.code == 0
+    assert "ended by --patience 1: as many validations were no better\n" in result.out
+    advice = f"rnn-xp train --resume {run} --patience none"
+    assert advice in result.out
+    result = cli("train", "--resume", run, "--steps", "200")
+    assert "nothing is left to do: --patience 1 ended the run" in result.err
+    assert "ended by --patience 1" in result.out
+    result = cli(*advice.split()[1:], "--steps", "8")
+    assert json.loads(cli("info", run, "--json").out)["step"] == 8
+
+
 def test_names_of_new_runs_come_from_the_data(tmp_path, monkeypatch):
     from rnn_xp.cli.train import _fresh_folder
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runs import StopAt, assert_same_run
 
 from rnn_xp import files
 from rnn_xp.backend import to_host
+from rnn_xp.data import CharTokenizer, write_token_file
 from rnn_xp.errors import CheckpointError, DataError
 from rnn_xp.train import Reporter, RunFolder, train
 
@@ -90,6 +92,63 @@ def test_overwrite_leaves_the_files_of_others_alone(small, tmp_path):
     with pytest.raises(CheckpointError, match="--overwrite leaves such files alone"):
         train(small(), other, overwrite=True)
     assert (other / "model.safetensors").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "metrics.jsonl"])
+def test_overwrite_is_for_run_folders_only(small, tmp_path, name):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / name).write_text("precious")
+    with pytest.raises(CheckpointError, match=f"holds {name}, but no run of rnn_xp"):
+        train(small(steps=1), other, overwrite=True)
+    assert [path.name for path in other.iterdir()] == [name]
+
+
+def test_overwrite_leaves_no_encoded_texts_of_the_old_run(run, small):
+    for name in ("train.tokens", "valid.tokens"):
+        write_token_file(run / name, [], CharTokenizer("ab"), source_digest="of before")
+    train(small(steps=1), run, overwrite=True)
+    assert not list(run.glob("*.tokens"))
+
+
+def test_a_folder_where_a_token_file_belongs(run, small):
+    (run / "train.tokens").mkdir()
+    for words in ({"resume": True}, {"overwrite": True}):
+        with pytest.raises(CheckpointError, match=r"train.tokens: cannot be replaced by a file"):
+            train(small(steps=1), run, **words)
+    (run / "train.tokens").rmdir()
+    assert train(None, run, resume=True).step == 30
+
+
+def test_a_wrong_kernel_mode_does_not_cost_the_old_run(run, small, tmp_path, monkeypatch):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    monkeypatch.setenv("RNN_XP_KERNELS", "fats")
+    for words in ({"resume": True}, {"overwrite": True}):
+        with pytest.raises(ValueError, match="RNN_XP_KERNELS='fats', expected one of auto"):
+            train(small(), run, **words)
+    with pytest.raises(ValueError, match="RNN_XP_KERNELS='fats'"):
+        train(small(), tmp_path / "new")
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")
+def test_a_name_that_is_not_utf_8(small, text, tmp_path):
+    path = text.rename(tmp_path / os.fsdecode(b"d\xff.txt"))
+    train(small(data=str(path), steps=2), tmp_path / "run")
+    assert RunFolder.open(tmp_path / "run").config.settings.data == str(path)
+    assert train(None, tmp_path / "run", resume=True, changes={"steps": 3}).step == 3
+
+
+@pytest.mark.parametrize("batching", ["streams", "char-rnn", "dlfs2"])
+@pytest.mark.parametrize("length", [1, 30])
+def test_a_text_that_is_too_short_is_named(small, text, tmp_path, batching, length):
+    (tmp_path / "short.txt").write_text("a" * length)
+    with pytest.raises(DataError, match=r"^\S*short.txt: the text has \d+ tokens"):
+        train(small(data=str(tmp_path / "short.txt"), batching=batching), tmp_path / "run")
+    (tmp_path / "short.txt").write_text("a")
+    with pytest.raises(DataError, match=r"^validation: \S*short.txt: the text has 1 tokens"):
+        train(small(valid=str(tmp_path / "short.txt"), batching=batching), tmp_path / "run")
 
 
 def test_an_empty_folder_is_free(small, tmp_path):
