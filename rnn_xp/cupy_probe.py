@@ -17,11 +17,14 @@ def cupy_problem() -> str | None:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
         return (
-            f"CuPy is not installed ({error}); install it with: pip install 'rnn-xp[cuda13]' "
-            "(CUDA 13) or 'rnn-xp[cuda12]' (CUDA 12)"
+            f"CuPy is not installed ({one_line(error)}); install it with: "
+            "pip install 'rnn-xp[cuda13]' (CUDA 13) or 'rnn-xp[cuda12]' (CUDA 12)"
         )
-    except OSError as error:
-        return f"CuPy cannot be loaded ({error}); reinstall it for your CUDA version"
+    except Exception as error:  # a broken or mismatched CuPy raises what it happens to meet
+        return (
+            f"CuPy cannot be loaded ({type(error).__name__}: {one_line(error)}); "
+            "reinstall it for your CUDA version"
+        )
     try:
         version = cupy.cuda.runtime.driverGetVersion()
     except Exception as error:  # CuPy raises several unrelated classes

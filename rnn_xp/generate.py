@@ -23,7 +23,7 @@ from rnn_xp.host import check_range, host_integers
 from rnn_xp.kernels.generic.states import map_states
 from rnn_xp.models import Rnnlm
 from rnn_xp.namespace import namespace_of
-from rnn_xp.sampling import Ids, Sampling
+from rnn_xp.sampling import Ids, Sampling, check_integer
 
 # Tokens of a prompt read in one call: bounds the memory for their scores to 256 V numbers.
 PROMPT_CHUNK = 256
@@ -78,13 +78,10 @@ def generate(
         While generating, if the model's scores are not finite.
     """
     V = model.config.vocab_size
-    if length < 0 or samples < 1:
-        raise ValueError(
-            f"generate: length is {length} and samples is {samples}, expected length >= 0 and "
-            "samples >= 1"
-        )
-    if seed is not None and seed < 0:
-        raise ValueError(f"generate: seed is {seed}, expected an integer from 0 on")
+    check_integer("generate: length", length, 0)
+    check_integer("generate: samples", samples, 1)
+    if seed is not None:
+        check_integer("generate: seed", seed, 0)
     prompt = host_integers(prompt_ids, "generate", "prompt_ids")
     if prompt.ndim != 1:
         raise ShapeError(f"generate: prompt_ids has shape {prompt.shape}, expected (M,)")

@@ -5,6 +5,7 @@ the host, where a check costs microseconds; then they are uploaded. Integers tha
 device arrays (a sampler's own) are trusted: looking at them would stop the device.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,8 +73,10 @@ class Targets:
 
 
 def is_host(array: Any) -> bool:
-    """Whether `array` is a NumPy array, or something to make one of (list, tuple, int)."""
-    return isinstance(array, (np.ndarray, np.generic, list, tuple, int))
+    """Whether `array` is a NumPy array, or something to make one of (a sequence, an int)."""
+    if isinstance(array, (str, bytes)):
+        return False
+    return isinstance(array, (np.ndarray, np.generic, int, Sequence))
 
 
 def host_integers(values: Any, where: str, what: str) -> Any:

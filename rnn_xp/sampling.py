@@ -5,6 +5,7 @@ All of it on the host in float64, with every tie broken the same way.
 
 import math
 from dataclasses import dataclass
+from operator import index
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,8 +49,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
             raise ValueError(f"temperature is {self.temperature}, expected a number from 0 on")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k is {self.top_k}, expected at least 1")
+        if self.top_k is not None:
+            check_integer("top_k", self.top_k, 1)
         if self.top_p is not None and not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"top_p is {self.top_p}, expected 0 < top_p <= 1")
 
@@ -99,6 +100,12 @@ class Sampling:
             )
         scores[:, list(self.skip_ids)] = -np.inf
         return scores
+
+
+def check_integer(name: str, value: Any, least: int) -> None:
+    """Raise `ValueError` unless `value` is an integer from `least` on."""
+    if not hasattr(value, "__index__") or index(value) < least:
+        raise ValueError(f"{name} is {value!r}, expected an integer from {least} on")
 
 
 def _highest(scores: Any, k: int) -> Any:

@@ -4,6 +4,7 @@ A cell keeps weights and nothing else. What `forward` must remember for `backwar
 it returns as a cache, so one cell can run any number of steps.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from rnn_xp._typing import Array, State
@@ -148,7 +149,7 @@ class GatedCell(WeightsCell):
     gates: int  # G
 
     def __init__(self, Wx: Array, Wh: Array, b: Array, *, grads: list[Array] | None = None):
-        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self.bias_shapes(Wh))
+        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self.bias_shapes)
         super().__init__([Wx, Wh, b], grads)
 
     @classmethod
@@ -163,9 +164,11 @@ def check_weights(
     Wh: Array,
     b: Array,
     gates: int,
-    bias_shapes: tuple[tuple[int, ...], ...],
+    bias_shapes: Callable[[Array], tuple[tuple[int, ...], ...]],
 ) -> None:
     """Raise unless the three parameters of a recurrent layer fit together.
+
+    `bias_shapes` tells from `Wh`, once that is known to be a matrix, which shapes `b` may have.
 
     Raises
     ------
@@ -186,8 +189,9 @@ def check_weights(
             f"{where}: Wx has shape {tuple(Wx.shape)}, expected (D, {width}) "
             f"from Wh {tuple(Wh.shape)}"
         )
-    if tuple(b.shape) not in bias_shapes:
-        expected = " or ".join(str(s) for s in bias_shapes)
+    allowed = bias_shapes(Wh)
+    if tuple(b.shape) not in allowed:
+        expected = " or ".join(str(s) for s in allowed)
         raise ShapeError(
             f"{where}: b has shape {tuple(b.shape)}, expected {expected} from Wh {tuple(Wh.shape)}"
         )

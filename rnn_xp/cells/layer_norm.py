@@ -84,7 +84,7 @@ class LayerNormRNNCell(WeightsCell):
         grads: list[Array] | None = None,
     ):
         where = type(self).__name__
-        check_weights(where, Wx, Wh, b, 1, ((Wh.shape[0],),))
+        check_weights(where, Wx, Wh, b, 1, lambda Wh: ((Wh.shape[0],),))
         check_extra(where, Wx, gamma=(gamma, (Wh.shape[0],), "(H,)"))
         check_eps(where, eps)
         super().__init__([Wx, Wh, b, gamma], grads)

@@ -70,9 +70,8 @@ class LayerNormGRUCell(WeightsCell):
         grads: list[Array] | None = None,
     ):
         where = type(self).__name__
-        both = (2, 3 * Wh.shape[0])
-        check_weights(where, Wx, Wh, b, 3, (both,))
-        check_extra(where, Wx, gamma=(gamma, both, "(2, 3H)"))
+        check_weights(where, Wx, Wh, b, 3, lambda Wh: ((2, 3 * Wh.shape[0]),))
+        check_extra(where, Wx, gamma=(gamma, (2, 3 * Wh.shape[0]), "(2, 3H)"))
         check_eps(where, eps)
         super().__init__([Wx, Wh, b, gamma], grads)
         self.eps = eps

@@ -74,8 +74,8 @@ class LayerNormLSTMCell(WeightsCell):
         grads: list[Array] | None = None,
     ):
         where = type(self).__name__
+        check_weights(where, Wx, Wh, b, 4, lambda Wh: ((4 * Wh.shape[0],),))
         H = Wh.shape[0]
-        check_weights(where, Wx, Wh, b, 4, ((4 * H,),))
         check_extra(
             where,
             Wx,

@@ -61,6 +61,8 @@ class Layer:
         for name, empty in (("_workspace", Workspace()), ("_cache", None), ("_kernels", None)):
             if name in state:
                 state[name] = empty
+        if "_keeper" in state:  # its own: a call of the copy must not move this layer's state
+            state["_keeper"] = copy.copy(state["_keeper"])
         return state
 
     def _forget(self) -> None:

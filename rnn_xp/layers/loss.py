@@ -8,7 +8,14 @@ from rnn_xp.errors import ShapeError
 from rnn_xp.host import Targets, device_integers, host_integers, is_host, targets
 from rnn_xp.layers.affine import check_affine
 from rnn_xp.layers.base import Layer
-from rnn_xp.namespace import float_dtype_name, namespace_of, require_float, require_like
+from rnn_xp.namespace import (
+    float_dtype_name,
+    namespace_of,
+    require_float,
+    require_home,
+    require_like,
+    require_shape,
+)
 
 
 class LossLayer(Layer):
@@ -51,10 +58,13 @@ class LossLayer(Layer):
 
     def _scaled(self, dout: Any, *arrays: Array) -> None:
         """Multiply gradients, which were computed for ``dout = 1``, in place."""
-        if isinstance(dout, float) or is_host(dout):
+        if isinstance(dout, float | int) or (is_host(dout) and getattr(dout, "shape", None) == ()):
             dout = float(dout)  # also from NumPy's scalars, which other libraries refuse
             if dout == 1.0:
                 return
+        else:
+            require_home(dout, arrays[0], self.name, "dout")
+            require_shape(dout, (), self.name, "dout", "a number or a 0-d array, shape")
         for array in arrays:
             array[...] = array * dout
 

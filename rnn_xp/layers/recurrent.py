@@ -47,7 +47,7 @@ class RecurrentLayer(Layer):
     def __init__(
         self, Wx: Array, Wh: Array, b: Array, stateful: bool = False, *, time_major: bool = False
     ):
-        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self._bias_shapes(Wh))
+        check_weights(type(self).__name__, Wx, Wh, b, self.gates, self._bias_shapes)
         super().__init__([Wx, Wh, b])
         self.time_major = time_major
         self._keeper = StateKeeper(stateful)

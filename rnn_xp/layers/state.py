@@ -1,5 +1,6 @@
 """The recurrent state of a layer from call to call: the same rules for every layer."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,12 @@ class StateKeeper:
         """Keep where a call ended."""
         self.value = value
         self._set_for_next_call = False
+
+    def mapped(self, put: Callable[[Array], Array]) -> "StateKeeper":
+        """The like with `put` of each array, say on another backend."""
+        made = copy.copy(self)
+        made.value = map_arrays(put, self.value)
+        return made
 
 
 def map_arrays(function: Callable[..., Any], *trees: Any) -> Any:

@@ -52,6 +52,10 @@ class TimeCell(Layer):
         """Whether a call starts where the last one ended."""
         return self._keeper.stateful
 
+    @stateful.setter
+    def stateful(self, value: bool) -> None:
+        self._keeper.stateful = value
+
     @property
     def state(self) -> State | None:
         """State after the last call."""
@@ -164,6 +168,10 @@ class TimeCell(Layer):
         moved.cell = copy.copy(self.cell)
         moved.cell.params, moved.cell.grads = moved.params, moved.grads
         return moved
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` take: with a cell that counts its own calls."""
+        return super().__getstate__() | {"cell": copy.copy(self.cell)}
 
     def _forget(self) -> None:
         super()._forget()

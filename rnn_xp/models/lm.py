@@ -15,7 +15,7 @@ from rnn_xp.backend import Backend, get_backend, to_host
 from rnn_xp.checkpoint import load_arrays, save_arrays
 from rnn_xp.errors import CheckpointError
 from rnn_xp.layers.composite import is_recurrent, random_parts
-from rnn_xp.layers.state import copy_state, map_arrays
+from rnn_xp.layers.state import copy_state
 from rnn_xp.models.base import Model
 from rnn_xp.models.build import build_layers
 from rnn_xp.models.config import LMConfig
@@ -190,16 +190,17 @@ class Rnnlm(Model):
 
     def __getstate__(self) -> dict[str, Any]:
         """What `copy` and `pickle` take: a copy on the host, the state, and where they belong."""
-        state = [map_arrays(to_host, part) for part in self.state]
-        return self._copied(get_backend("numpy"), self) | {"_kept": (self.backend.label, state)}
+        states = [part._keeper.mapped(to_host) for part in _stateful_parts(self.layers)]
+        return self._copied(get_backend("numpy"), self) | {"_kept": (self.backend.label, states)}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         self.__dict__.update(attributes)
-        label, state = self.__dict__.pop("_kept")
+        label, states = self.__dict__.pop("_kept")
         backend = get_backend(label)
         if backend != self.backend:
             self.__dict__.update(self._copied(backend, self))
-        self.state = [map_arrays(backend.asarray, part) for part in state]
+        for part, state in zip(_stateful_parts(self.layers), states, strict=True):
+            part._keeper = state.mapped(backend.asarray)
 
     def to(self, backend: str | Backend) -> Self:
         """A copy of this model on another backend; its state stays behind.
@@ -261,4 +262,9 @@ class Rnnlm(Model):
 
 def _parts(layers: list[Any]) -> list[Any]:
     """The layers, and those that they are made of and that own parameters."""
-    return [part for layer in layers for part in (layer, *layer.leaves())]
+    return [part for layer in layers for part in dict.fromkeys((layer, *layer.leaves()))]
+
+
+def _stateful_parts(layers: list[Any]) -> list[Any]:
+    """Those of them that keep a state between calls."""
+    return [part for part in _parts(layers) if hasattr(part, "_keeper")]

@@ -19,9 +19,8 @@ class GradientAccumulator:
     the rows do not influence each other: split the batch along N, not along T, and with
     dropout draw each row's own mask.
 
-    The sum has its own buffers, as large as the gradients, made at the first `add`. It is
-    not written back into the layers' gradients: an embedding zeroes only the rows that its
-    own last call wrote, and would not know of the rows of the other micro-batches.
+    The sum has its own buffers, as large as the gradients, made at the first `add`: the next
+    ``backward`` overwrites the layers' own.
 
     Parameters
     ----------

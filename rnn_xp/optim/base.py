@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from rnn_xp._typing import Array
-from rnn_xp.backend import backend_of, to_host
+from rnn_xp.backend import backend_of, get_backend, to_host
 from rnn_xp.errors import DTypeError, ShapeError
 from rnn_xp.kernels import Kernels
 from rnn_xp.namespace import float_dtype_name, namespace_of, require_like, require_shape
@@ -86,8 +86,8 @@ class Optimizer:
     def load_state_dict(self, state: State) -> None:
         """Take over a state, copying it to where the parameters live.
 
-        Before the first update the parameters are not known yet: then the arrays are kept
-        as they are, and copied and checked at that update.
+        Before the first update the parameters are not known yet: then copies are kept on
+        the host, and checked and moved at that update.
 
         Parameters
         ----------
@@ -100,7 +100,8 @@ class Optimizer:
             If names, shapes or dtypes are not those of this optimiser and its parameters.
         """
         if self._signature is None:
-            self._loaded = dict(state)
+            host = get_backend("numpy")
+            self._loaded = {name: host.asarray(to_host(array)) for name, array in state.items()}
         else:
             self._state = self._adopt(state, self._state)
 

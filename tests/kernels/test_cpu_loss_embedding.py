@@ -120,7 +120,6 @@ def test_embedding(dtype, one_hot_work, accumulate, monkeypatch):
     W = rng.standard_normal((V, D)).astype(dtype)
     dW = rng.standard_normal((V, D)).astype(dtype)
     expected = dW.copy()
-    previous = None
     for M in (1, 40, 7):
         ids = token_ids(rng.integers(0, V, M), V, W, "test")
         np.testing.assert_array_equal(
@@ -129,11 +128,10 @@ def test_embedding(dtype, one_hot_work, accumulate, monkeypatch):
         dout = rng.standard_normal((M, D)).astype(dtype)
         dout.setflags(write=False)
         embedding.embedding_backward(dout, ids, expected, accumulate=accumulate)
-        previous = fast_embedding.embedding_backward(
-            dout, ids, dW, accumulate=accumulate, previous=previous
-        )
+        fast_embedding.embedding_backward(dout, ids, dW, accumulate=accumulate)
         close(dW, expected, RTOL[dtype])
-        np.testing.assert_array_equal(previous, np.unique(ids.host))
+        for gradient in (dW, expected):  # as an all-reduce or a decay of the caller's does
+            gradient += 0.5
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_gradients_of_successive_batches(be, rng, time_major, dtype):
 
 
 def test_ids_may_be_reused_after_the_call(be, W, rng):
-    """A batch buffer that the next batch overwrites: what was touched is remembered."""
+    """A batch buffer that the next batch overwrites."""
     layer, buffer = TimeEmbedding(W), IDS.copy()
     dxs = rng.standard_normal((N, T, D))
     for batch in (IDS, np.array([[2, 3, 3, 2], [0, 0, 0, 2]])):

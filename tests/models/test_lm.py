@@ -9,6 +9,7 @@ import pytest
 from rnn_xp import BetterRnnlm, Rnnlm, SimpleRnnlm
 from rnn_xp.backend import to_host
 from rnn_xp.errors import CheckpointError, DataError, ShapeError
+from rnn_xp.kernels.cpu import embedding as cpu_embedding
 from rnn_xp.models import LMConfig
 from rnn_xp.optim import SGD, Adam
 
@@ -117,6 +118,72 @@ def test_a_copy_trains_like_the_original(be, clone):
     expected = train(model, seed=9)
     np.testing.assert_array_equal(train(other, seed=9), expected)
     assert not np.array_equal(expected, before)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_gradients_may_be_changed_between_steps(be, tied, monkeypatch):
+    """As an all-reduce or a hand-written weight decay does."""
+    monkeypatch.setattr(cpu_embedding, "ONE_HOT_WORK", 0)  # the path of a big embedding
+    model = make(be, tied=tied)
+    state = model.state
+    for _ in range(2):
+        model.state = state
+        model.forward(*batch())
+        model.backward()
+        gradients = to_host(model.flat_grads).copy()
+        for p, g in zip(model.params, model.grads, strict=True):
+            g[...] = g + 0.01 * p
+    fresh = make(be, tied=tied)
+    fresh.forward(*batch())
+    fresh.backward()
+    np.testing.assert_array_equal(gradients, to_host(fresh.flat_grads))
+
+
+class OwnLM(Rnnlm):
+    """A model with attributes of its own, one of them a layer."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.notes = ["made"]
+        self.first, self.calls = self.recurrent_layers[0], {"model": self}
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "to": lambda model: model.to(model.backend),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("settings", [{}, {"trainable_state": True, "weight_drop": 0.2}])
+def test_a_copy_keeps_what_was_set_after_building(be, way, settings):
+    model = make(be, layers=2, dropout=0.4, **settings)
+    model.recurrent_layers[0].stateful = False
+    model.layers[1].dropout_ratio = 0.25
+    train(model)
+    other = COPIES[way](model)
+    assert [layer.stateful for layer in other.recurrent_layers] == [False, True]
+    assert other.layers[1].dropout_ratio == 0.25
+    assert other.layers[3].dropout_ratio == 0.4
+    if way == "to":
+        model.reset_state()
+    expected = train(model, seed=9)
+    np.testing.assert_array_equal(train(other, seed=9), expected)
+    assert not any(a is b for a in other.params for b in model.params)
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_of_a_subclass_keeps_its_attributes(be, way):
+    model = OwnLM(V, 4, 4, backend=be)
+    other = COPIES[way](model)
+    assert type(other) is OwnLM
+    assert other.notes == ["made"]
+    assert other.first is other.recurrent_layers[0]
+    assert other.first is not model.first
+    if way != "copy":  # which is as deep as the layers only
+        assert other.calls["model"] is other
 
 
 @pytest.mark.parametrize("loop", ["segments", "params"])
@@ -244,6 +311,9 @@ def test_the_books_models():
         ({"vocab_size": 5, "seed": -1}, "seed = -1, expected an integer from 0"),
         ({"vocab_size": 5, "cell": "elman"}, "cell = 'elman', expected one of rnn, lstm, gru"),
         ({"vocab_size": 5, "dropout": 1.0}, "dropout = 1.0"),
+        ({"vocab_size": 5, "init": "uniform", "init_scale": -1.0}, "init_scale = -1.0, expected a"),
+        ({"vocab_size": 5, "init": "uniform", "init_scale": 0.0}, "init_scale = 0.0"),
+        ({"vocab_size": 5, "init_scale": float("inf")}, "init_scale = inf"),
         ({"vocab_size": 5, "tied": True, "embed": 3, "hidden": 4}, "got D = 3 and H = 4"),
         ({"vocab_size": 5, "one_hot": True}, "one_hot needs embed = vocab_size"),
         ({"vocab_size": 5, "dtype": "float16"}, "dtype = 'float16'"),
@@ -252,6 +322,14 @@ def test_the_books_models():
 def test_impossible_configurations(settings, message):
     with pytest.raises(ValueError, match=message):
         LMConfig(**settings)
+
+
+@pytest.mark.parametrize("name", ["dropout", "zoneout", "recurrent_dropout", "weight_drop"])
+@pytest.mark.parametrize("ratio", [1 - 2**-18, 0.9999999, float("nan")])
+def test_ratios_that_would_drop_all_are_refused(name, ratio):
+    with pytest.raises(ValueError, match=f"^Rnnlm: {name} = {ratio}, expected 0 <= {name} < 1"):
+        LMConfig(V, **{name: ratio})
+    assert getattr(LMConfig(V, **{name: 0.9999}), name) == 0.9999
 
 
 def test_numpy_integers_are_integers():

@@ -270,6 +270,19 @@ def test_a_loaded_state_is_a_copy(backend):
     assert_same_bits([to_host(a) for a in first.state_dict().values()], kept.values())
 
 
+def test_a_state_loaded_before_the_first_update_is_a_copy(backend):
+    """The optimiser that it came from goes on, in place, before the other one starts."""
+    params, grads = problem()
+    whole, _ = run(Adam(), backend, params, grads)
+    first, second = Adam(), Adam()
+    live, held = run(first, backend, params, grads[:7])
+    half = [p.copy() for p in live]
+    second.load_state_dict(first.state_dict())
+    first.update(held, [backend.asarray(g) for g in grads[7]])
+    resumed, _ = run(second, backend, half, grads[7:])
+    assert_same_bits(resumed, whole)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_state_saved_before_the_first_update_is_a_fresh_start(name):
     numpy = get_backend("numpy")

@@ -1,4 +1,4 @@
-"""NumPy: embedding lookup, and a gradient that touches only the rows it must."""
+"""NumPy: embedding lookup and its gradient."""
 
 from typing import Any
 
@@ -17,17 +17,10 @@ def embedding_forward(W: Array, ids: Any) -> Array:
     return W[ids.device]
 
 
-def embedding_backward(
-    dout: Array, ids: Any, dW: Array, *, accumulate: bool = False, previous: Any = None
-) -> Any:
-    """See `rnn_xp.kernels.generic.embedding.embedding_backward`.
-
-    Only the rows named by `previous` are zeroed (all of them without it), and only the rows
-    of this call are written. Returns the ids of those, ascending.
-    """
+def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = False) -> None:
+    """See `rnn_xp.kernels.generic.embedding.embedding_backward`."""
     V, D = dW.shape
     M = dout.shape[0]
-    order, starts, unique = ids.sorted_runs()
     if V * M * D <= ONE_HOT_WORK:
         one_hot = np.zeros((V, M), dtype=dout.dtype)
         one_hot[ids.host, np.arange(M)] = 1.0
@@ -35,24 +28,20 @@ def embedding_backward(
             dW += one_hot @ dout
         else:
             np.matmul(one_hot, dout, out=dW)
-        return unique
-    if not accumulate:
-        if previous is None:
-            dW.fill(0.0)
-        else:
-            dW[previous] = 0.0
+        return
     # The first occurrence of each id in one gather, each repetition by a row addition: for
     # D of 100 and more as fast as a sorted reduction, and it needs no sorted copy of dout.
+    order, starts, unique = ids.sorted_runs()
     if accumulate:
         dW[unique] += dout[order[starts]]
     else:
+        dW.fill(0.0)
         dW[unique] = dout[order[starts]]
     repeated = np.ones(M, dtype=bool)
     repeated[starts] = False
     places = order[repeated]
     for place, row in zip(places.tolist(), ids.host[places].tolist(), strict=True):
         dW[row] += dout[place]
-    return unique
 
 
 EMBEDDING = FastKernels(

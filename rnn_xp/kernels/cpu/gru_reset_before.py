@@ -15,6 +15,7 @@ from rnn_xp.kernels.cpu.buffers import (
     state_stack,
     sum_rows_into,
 )
+from rnn_xp.kernels.cpu.gru_shared import next_state, update_factors, upstream
 
 
 def forward(run: Run, b: Array, h0: Array, keep: bool) -> tuple[Array, Array, Any]:
@@ -42,11 +43,7 @@ def forward(run: Run, b: Array, h0: Array, keep: bool) -> tuple[Array, Array, An
         np.add(product_n, a[t, 2], out=n)
         np.tanh(n, out=n)
         # h' = (1 - z) * n + z * h
-        np.subtract(h[t], n, out=h_next)
-        np.multiply(h_next, z, out=h_next)
-        np.add(h_next, n, out=h_next)
-        if rows is not None:
-            h_next[rows] = h[t, rows]
+        next_state(h[t], z, n, rows, h_next)
     return *outputs(run, h, keep), (h, blocks, inner)
 
 
@@ -73,13 +70,7 @@ def backward(
         _derivative_factors(blocks[start:stop], h[start:stop], factors[: stop - start])
         for t in range(stop - 1, start - 1, -1):
             rows, factor = run.held[t], factors[t - start]
-            np.add(product, through, out=dh)
-            if rows is not None:
-                kept = dh[rows]
-            if dhs is not None:
-                np.add(dh, dhs[t], out=dh)
-            if rows is not None:
-                dh[rows] = 0
+            kept = upstream(product, through, None if dhs is None else dhs[t], rows, dh)
             # da_z, da_n from dh';  dinner = da_n @ Wh_n.T;  da_r = dinner * h * r * (1 - r)
             np.multiply(dh, factor[1:], out=by_gate[t, 1:])
             np.matmul(steps[t, :, 2 * H :], Wh_n.T, out=dinner)
@@ -104,15 +95,7 @@ def _derivative_factors(blocks: Array, h: Array, out: Array) -> None:
     """What dinner is multiplied by to give da_r, and dh' to give da_z and da_n."""
     r, z, n = np.moveaxis(blocks, 1, 0)
     da_r, da_z, da_n = np.moveaxis(out, 1, 0)
-    np.subtract(1, z, out=da_r)
-    # da_z = (h - n) * z * (1 - z)
-    np.subtract(h, n, out=da_z)
-    np.multiply(da_z, z, out=da_z)
-    np.multiply(da_z, da_r, out=da_z)
-    # da_n = (1 - z) * (1 - n * n)
-    np.multiply(n, n, out=da_n)
-    np.subtract(1, da_n, out=da_n)
-    np.multiply(da_n, da_r, out=da_n)
+    update_factors(h, z, n, da_r, da_z, da_n)
     # da_r = dinner * h * r * (1 - r)
     np.subtract(1, r, out=da_r)
     np.multiply(da_r, r, out=da_r)

@@ -17,17 +17,15 @@ def embedding_forward(W: Array, ids: Any) -> Array:
     return generic.embedding_forward(W, ids)
 
 
-def embedding_backward(
-    dout: Array, ids: Any, dW: Array, *, accumulate: bool = False, previous: Any = None
-) -> Any:
+def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = False) -> None:
     """See `rnn_xp.kernels.generic.embedding.embedding_backward`.
 
     Ids that came as a device array are not sorted on the host (that would stop the device);
-    for them the generic form runs, and the next call zeroes the whole gradient.
+    for them the generic form runs.
     """
     if ids.host is None:
         generic.embedding_backward(dout, ids, dW, accumulate=accumulate)
-        return None
+        return
     import cupy
 
     D = dW.shape[1]
@@ -39,13 +37,8 @@ def embedding_backward(
     packed = np.concatenate([order, starts, [len(order)], unique]).astype(np.int32)
     uploaded = cupy.asarray(packed)
     M = len(order)
-    rows = uploaded[M + U + 1 :]
     if not accumulate:
-        if previous is None:
-            dW.fill(0.0)
-        else:
-            zero = function("embedding", "zero_rows", dtype)
-            zero((len(previous), tiles), (THREADS,), (previous, dW, np.int32(D)))
+        dW.fill(0.0)
     add = function("embedding", "embedding_backward", dtype)
     add(
         (U, tiles),
@@ -54,13 +47,11 @@ def embedding_backward(
             cupy.ascontiguousarray(dout),
             uploaded[:M],
             uploaded[M : M + U + 1],
-            rows,
+            uploaded[M + U + 1 :],
             dW,
             np.int32(D),
-            np.int32(accumulate),
         ),
     )
-    return rows
 
 
 EMBEDDING = FastKernels(

@@ -11,9 +11,7 @@ def embedding_forward(W: Array, ids: Any) -> Array:
     return namespace_of(W).take(W, ids.device, axis=0)
 
 
-def embedding_backward(
-    dout: Array, ids: Any, dW: Array, *, accumulate: bool = False, previous: Any = None
-) -> Any:
+def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = False) -> None:
     """Gradient with respect to the matrix: row v of `dW` is the sum of `dout` where id is v.
 
     The standard has no scatter-add; the specification is the product with the one-hot
@@ -24,19 +22,11 @@ def embedding_backward(
     dout : array, shape (M, D)
     ids : TokenIds
     dW : array, shape (V, D)
-        Overwritten, or added to if `accumulate` (a matrix tied to the output layer).
-    previous : object, optional
-        What the last call on the same `dW` returned: the rows that a fast kernel must
-        zero. Ignored here; all rows are written.
-
-    Returns
-    -------
-    touched : object
-        The ids whose rows were written.
+        Overwritten as a whole, or added to if `accumulate` (a matrix tied to the output
+        layer).
     """
     xp = namespace_of(dout)
     vocabulary = xp.arange(dW.shape[0], dtype=ids.device.dtype, device=dW.device)
     one_hot = xp.astype(vocabulary[:, None] == ids.device[None, :], dout.dtype)  # (V, M)
     rows = one_hot @ dout
     dW[...] = dW + rows if accumulate else rows
-    return ids

@@ -1,5 +1,5 @@
-// Gradient of an embedding: row unique[u] of dW becomes (or gains) the sum of the rows of
-// dout whose id it is. The ids were sorted on the host, so each output element is summed by
+// Gradient of an embedding: row unique[u] of dW gains the sum of the rows of dout whose id
+// it is. The ids were sorted on the host, so each output element is summed by
 // one thread in a fixed order: no atomics, the same bits every time.
 //
 // REAL is float or double.
@@ -10,8 +10,7 @@ extern "C" __global__ void embedding_backward(
     const int* __restrict__ starts,   // (U + 1,) where each id begins in `order`
     const int* __restrict__ unique,   // (U,)   the ids, ascending
     REAL* __restrict__ dW,            // (V, D)
-    const int D,
-    const int accumulate)
+    const int D)
 {
     const int u = blockIdx.x;
     const int d = blockIdx.y * blockDim.x + threadIdx.x;
@@ -19,13 +18,5 @@ extern "C" __global__ void embedding_backward(
     REAL sum = 0;
     for (int k = starts[u]; k < starts[u + 1]; ++k)
         sum += dout[(long long)order[k] * D + d];
-    REAL* place = dW + (long long)unique[u] * D + d;
-    *place = accumulate ? *place + sum : sum;
-}
-
-// Zero the rows that an earlier call wrote.
-extern "C" __global__ void zero_rows(const int* __restrict__ rows, REAL* __restrict__ dW, const int D)
-{
-    const int d = blockIdx.y * blockDim.x + threadIdx.x;
-    if (d < D) dW[(long long)rows[blockIdx.x] * D + d] = 0;
+    dW[(long long)unique[u] * D + d] += sum;
 }
