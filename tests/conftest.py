@@ -46,6 +46,17 @@ def be(variant, monkeypatch):
     return open_or_skip(variant, monkeypatch)
 
 
+@pytest.fixture(
+    params=[v for v in backends.VARIANTS if v.module != "array_api_strict"], ids=lambda v: v.name
+)
+def quick_be(request, monkeypatch):
+    """The backends on which central differences of a whole layer take no minutes.
+
+    What they leave out is compared with NumPy in the proof grid.
+    """
+    return open_or_skip(request.param, monkeypatch)
+
+
 @pytest.fixture
 def strict():
     """array-api-strict on its non-default device."""

@@ -145,17 +145,17 @@ def weights(be, rng, gates, bias=None):
 
 
 @pytest.mark.parametrize("name", ["gelu", "softsign", "softmax"])
-def test_every_cell_takes_any_activation(name, be, rng):
+def test_every_cell_takes_any_activation(name, quick_be, rng):
     gates = {"activation": name, "recurrent_activation": "hard_sigmoid"}
-    h = be.asarray(rng.standard_normal((N, H)))
-    x = be.asarray(rng.standard_normal((N, D)))
-    check_cell_gradients(RNNCell(*weights(be, rng, 1), activation=name), x, h)
-    check_cell_gradients(LSTMCell(*weights(be, rng, 4), **gates), x, (h, 0.5 * h))
-    check_cell_gradients(GRUCell(*weights(be, rng, 3, (2, 3 * H)), **gates), x, h)
-    check_cell_gradients(GRUCell(*weights(be, rng, 3), **gates), x, h)
+    h = quick_be.asarray(rng.standard_normal((N, H)))
+    x = quick_be.asarray(rng.standard_normal((N, D)))
+    check_cell_gradients(RNNCell(*weights(quick_be, rng, 1), activation=name), x, h)
+    check_cell_gradients(LSTMCell(*weights(quick_be, rng, 4), **gates), x, (h, 0.5 * h))
+    check_cell_gradients(GRUCell(*weights(quick_be, rng, 3, (2, 3 * H)), **gates), x, h)
+    check_cell_gradients(GRUCell(*weights(quick_be, rng, 3), **gates), x, h)
     gates["recurrent_activation"] = name  # softmax mixes the units of one gate, not the gates
-    check_cell_gradients(LSTMCell(*weights(be, rng, 4), **gates), x, (h, 0.5 * h))
-    check_cell_gradients(GRUCell(*weights(be, rng, 3), **gates), x, h)
+    check_cell_gradients(LSTMCell(*weights(quick_be, rng, 4), **gates), x, (h, 0.5 * h))
+    check_cell_gradients(GRUCell(*weights(quick_be, rng, 3), **gates), x, h)
 
 
 def test_an_activation_of_ones_own(be, rng):

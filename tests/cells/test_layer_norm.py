@@ -76,12 +76,12 @@ def test_the_equations(name, be, rng):
 
 
 @names
-def test_gradients(name, be, rng):
-    cell = CELLS[name][0](**{k: be.asarray(v) for k, v in draw(name).items()})
-    state = state_of(name, be, rng.standard_normal((N, H)), rng.standard_normal((N, H)))
-    check_cell_gradients(cell, be.asarray(rng.standard_normal((N, D))), state)
+def test_gradients(name, quick_be, rng):
+    cell = CELLS[name][0](**{k: quick_be.asarray(v) for k, v in draw(name).items()})
+    state = state_of(name, quick_be, rng.standard_normal((N, H)), rng.standard_normal((N, H)))
+    check_cell_gradients(cell, quick_be.asarray(rng.standard_normal((N, D))), state)
     layer = TimeCell(cell)
-    xs = be.asarray(rng.standard_normal((N, T, D)))
+    xs = quick_be.asarray(rng.standard_normal((N, T, D)))
     check_gradients(layer, xs, reset=lambda: layer.set_state(state), lengths=[T, 1])
 
 

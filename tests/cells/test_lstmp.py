@@ -86,14 +86,14 @@ def test_the_equations_in_order(options, be, rng):
 
 
 @options
-def test_gradients(options, be, rng):
-    cell, _, width = cell_of(be, options)
-    h, c = (be.asarray(0.5 * rng.standard_normal((N, k))) for k in (width, H))
-    check_cell_gradients(cell, be.asarray(rng.standard_normal((N, D))), (h, c))
+def test_gradients(options, quick_be, rng):
+    cell, _, width = cell_of(quick_be, options)
+    h, c = (quick_be.asarray(0.5 * rng.standard_normal((N, k))) for k in (width, H))
+    check_cell_gradients(cell, quick_be.asarray(rng.standard_normal((N, D))), (h, c))
     layer = TimeCell(cell)
     check_gradients(
         layer,
-        be.asarray(rng.standard_normal((N, T, D))),
+        quick_be.asarray(rng.standard_normal((N, T, D))),
         reset=lambda: layer.set_state((h, c)),
         lengths=[T, 0, 2],
     )

@@ -89,8 +89,8 @@ def test_one_step(be):
 
 
 @nets
-def test_gradients_with_lengths_and_masks(name, be):
-    net, xs = NETS[name][0](be), draw(be, N, T, D, seed=9)
+def test_gradients_with_lengths_and_masks(name, quick_be):
+    net, xs = NETS[name][0](quick_be), draw(quick_be, N, T, D, seed=9)
     check_gradients(net, xs, lengths=LENGTHS)
     check_gradients(net, xs, mask=np.random.default_rng(5).random((N, T)) < 0.7)
 

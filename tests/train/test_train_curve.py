@@ -8,8 +8,10 @@ from rnn_xp.train import RunFolder, curve, draw_curve, train
 
 
 @pytest.mark.parametrize("changes", [{}, {"level": "word", "batch": 2, "bptt": 8}])
-def test_a_picture_without_global_state(changes, small, tmp_path):
+def test_a_picture_without_global_state(changes, small, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
+    # Another test's library may have imported it.
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     train(small(**changes), tmp_path / "run")
     picture = (tmp_path / "run" / "curve.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
