@@ -13,8 +13,11 @@ ONNX                   `from_onnx`, `run_node`, `run_model`  `to_onnx`, `export_
 =====================  ====================================  =====================================
 
 ``from_...`` takes arrays of any backend and returns a layer with its fast kernels where
-there are some; ``to_...`` returns NumPy arrays. Weights that go there and back are the
-same bit for bit. What the other side cannot compute exactly is refused with the reason, a
+there are some; ``to_...`` returns NumPy arrays. Our weights that go there and come back are the
+same bit for bit, and so are theirs, but for three sums: PyTorch's two biases (of all but the
+GRU) and ONNX's come back as (their sum, 0); and TensorFlow 1 adds its forget bias at run time
+while we store the sum, so that some numbers are rounded, see `rnn_xp.interop.tf1_weights`.
+What the other side does not have is refused with the reason, a
 `rnn_xp.errors.ConversionError`. No other framework is imported; h5py (extra ``keras``) and
 onnx (extra ``onnx``) are, when a file needs them.
 

@@ -22,13 +22,15 @@ from typing import Any, TypeAlias
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import to_host
-from rnn_xp.errors import CheckpointError
+from rnn_xp.errors import CheckpointError, ConversionError
 from rnn_xp.files import atomic_write
 from rnn_xp.interop.extras import optional
 from rnn_xp.interop.hdf5 import MAX_BYTES, MAX_EXPANSION, child_group, stored_array
-from rnn_xp.interop.keras_weights import to_keras
+from rnn_xp.interop.keras_weights import cell_arrays
+from rnn_xp.interop.nets import directions_from_net
 
 DIRECTIONS = ("forward_layer", "backward_layer")  # in the order of get_weights
+CELL_GROUPS = {"rnn": "simple_rnn_cell", "gru": "gru_cell", "lstm": "lstm_cell"}
 CELL = re.compile(r"(?:^|/)cells/([^/]+)/")
 Groups: TypeAlias = dict[str, list[Any]]
 
@@ -109,7 +111,9 @@ def in_order(groups: Groups, cells: Sequence[str] | None, where: str) -> list[An
     return [array for name in sorted(groups, key=key) for array in groups[name]]
 
 
-def save_keras(path: str | Path, layers: Mapping[str, Any]) -> None:
+def save_keras(
+    path: str | Path, layers: Mapping[str, Any], *, use_bias: bool | Mapping[str, bool] = True
+) -> None:
     """Write a ``.weights.h5`` file for ``Model.load_weights`` of Keras 3.
 
     Parameters
@@ -122,17 +126,25 @@ def save_keras(path: str | Path, layers: Mapping[str, Any]) -> None:
         for the second and third of a class. Every layer of the Keras model that has
         weights must be there. A layer of this package is converted by `to_keras`; a list
         of arrays is written as it is. A `Stack` is written as ``RNN([cells])``.
+    use_bias : bool or dict of str to bool
+        False for Keras layers made with ``use_bias=False``, whose bias here must be zero: all
+        of them, or those that a dictionary names (the others have a bias).
 
     Raises
     ------
     ConversionError
-        If Keras has no such layer.
+        If Keras has no such layer, or `use_bias` names one that is not written.
     CheckpointError
         If the file cannot be written.
     """
     h5py = optional("h5py", "keras", "writing a Keras file")
     if not str(path).endswith(".weights.h5"):
         raise CheckpointError(f"{path}: expected a name that ends in .weights.h5")
+    biased = use_bias if isinstance(use_bias, Mapping) else dict.fromkeys(layers, use_bias)
+    if unknown := sorted(set(biased) - set(layers)):
+        raise ConversionError(
+            f"save_keras: use_bias names {', '.join(unknown)}, expected some of {', '.join(layers)}"
+        )
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name, layer in layers.items():
@@ -140,32 +152,28 @@ def save_keras(path: str | Path, layers: Mapping[str, Any]) -> None:
             if isinstance(layer, Sequence):
                 _write_vars(group, layer)
             else:
-                _write_layer(group, layer)
+                _write_layer(group, layer, biased.get(name, True), f"save_keras: {name}")
     with atomic_write(path) as target:
         target.write(buffer.getvalue())
 
 
-def _write_layer(group: Any, layer: Any) -> None:
-    arrays = to_keras(layer)
-    directions = [group]
-    if isinstance(getattr(layer, "merge", None), str | None) and hasattr(layer, "forward_layer"):
-        directions = [group.create_group(name) for name in DIRECTIONS]
-    half = len(arrays) // len(directions)
-    for number, direction in enumerate(directions):
-        own = arrays[number * half : (number + 1) * half]
-        cell = direction.create_group("cell")
-        if len(own) == 3:
-            _write_vars(cell, own)
+def _write_layer(group: Any, layer: Any, use_bias: bool, where: str) -> None:
+    directions, _ = directions_from_net(layer, where)
+    groups = [group]
+    if len(directions) == 2:
+        groups = [group.create_group(name) for name in DIRECTIONS]
+    for direction, cells in zip(groups, directions, strict=True):
+        inner = direction.create_group("cell")
+        if len(cells) == 1:
+            _write_vars(inner, cell_arrays(cells[0], use_bias, where))
             continue
         used: dict[str, int] = {}
-        for k in range(0, len(own), 3):
-            kind = {1: "simple_rnn", 3: "gru", 4: "lstm"}[
-                own[k + 1].shape[1] // own[k + 1].shape[0]
-            ]
-            name = f"{kind}_cell"
+        for cell in cells:
+            name = CELL_GROUPS[cell.kind]
             used[name] = used.get(name, -1) + 1
             suffix = f"_{used[name]}" if used[name] else ""
-            _write_vars(cell.create_group(f"cells/{name}{suffix}"), own[k : k + 3])
+            arrays = cell_arrays(cell, use_bias, where)
+            _write_vars(inner.create_group(f"cells/{name}{suffix}"), arrays)
 
 
 def _write_vars(group: Any, arrays: Sequence[Array]) -> None:

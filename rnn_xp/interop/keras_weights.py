@@ -181,11 +181,12 @@ def to_keras(layer: Any, *, use_bias: bool = True) -> list[Any]:
         array
         for cells in directions
         for cell in cells
-        for array in _cell_arrays(cell, use_bias, where)
+        for array in cell_arrays(cell, use_bias, where)
     ]
 
 
-def _cell_arrays(cell: RecurrentWeights, use_bias: bool, where: str) -> list[Any]:
+def cell_arrays(cell: RecurrentWeights, use_bias: bool, where: str) -> list[Any]:
+    """The two or three arrays of one cell; raises as `to_keras` does."""
     if cell.is_extended:
         raise ConversionError(
             f"{where}: Keras has no LSTM with peepholes, projection or clipping of the cell state"

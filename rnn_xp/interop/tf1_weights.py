@@ -12,9 +12,12 @@ Names are those of ``tf.compat.v1.nn.rnn_cell`` under ``dynamic_rnn`` (tf_keras,
     rnn/multi_rnn_cell/cell_k/<cell>/...       bidirectional_rnn/{fw, bw}/...
 
 Rows of a kernel are the input, then h. The LSTM's gates are i, j, f, o, and its cell adds
-``forget_bias`` to f at run time; ours has it in ``b``. With ``forget_bias=0.0`` weights go
-to and fro unchanged; with another value each forget bias is rounded once on its way in or
-out (everything else stays exact).
+``forget_bias`` to f at run time; ours has it in ``b``. `to_tf1` stores the number that `from_tf1`
+(and TensorFlow) adds up to our ``b`` again, if there is one, else the nearest. There is one for
+every ``b`` from 0.5 to 2**24 (float64: 2**53) with the default of 1; below 0.5 our ``b`` may have
+digits that no number near ``b - 1`` has, and is rounded to what one of them has. Variables that
+come in are rounded once: ``bias + 1`` cannot keep all digits of a small ``bias``. With
+``forget_bias=0.0``, for cells made with it, everything goes to and fro unchanged.
 """
 
 from collections.abc import Mapping
@@ -192,7 +195,8 @@ def to_tf1(
     scope : str, optional
         Default ``"rnn"``, for two directions ``"bidirectional_rnn"``, as in TensorFlow.
     forget_bias : float
-        Of the LSTM cells that will get the variables; subtracted from the bias.
+        Of the LSTM cells that will get the variables; subtracted from the bias, see the top of
+        this module for what that rounds.
     cell_name : str, optional
         Scope of a cell; default the one that TensorFlow gives it: ``basic_rnn_cell``,
         ``basic_lstm_cell`` (``lstm_cell`` with peepholes or projection), ``gru_cell``.
@@ -241,7 +245,7 @@ def _cell_variables(cell: RecurrentWeights, forget_bias: float, where: str) -> V
             "candidate/bias": b[2 * H :],
         }
     if cell.kind == "lstm":
-        b[H : 2 * H] -= b.dtype.type(forget_bias)
+        b[H : 2 * H] = _stored_bias(b[H : 2 * H], forget_bias)
     variables = {
         "kernel": blocks_from_ours(kernel, "tf1", cell.kind),
         "bias": blocks_from_ours(b, "tf1", cell.kind),
@@ -252,3 +256,15 @@ def _cell_variables(cell: RecurrentWeights, forget_bias: float, where: str) -> V
     if cell.Wp is not None:
         variables["projection/kernel"] = cell.Wp
     return variables
+
+
+def _stored_bias(b: Any, forget_bias: float) -> Any:
+    """What adds up to `b` with `forget_bias`, where a number does; else what comes nearest."""
+    added = b.dtype.type(forget_bias)
+    nearest = b - added
+    stored = nearest
+    for end in (-np.inf, np.inf):
+        # Half way between two sums the addition rounds to the even one, which may not be b.
+        other = np.nextafter(nearest, b.dtype.type(end))
+        stored = np.where((stored + added != b) & (other + added == b), other, stored)
+    return stored

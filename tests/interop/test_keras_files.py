@@ -113,6 +113,60 @@ def test_keras_reads_what_we_write(tmp_path):
         np.testing.assert_array_equal(given, wanted, strict=True)
 
 
+@pytest.mark.parametrize("each", [False, True])
+def test_keras_reads_layers_without_bias(tmp_path, each):
+    optional("h5py")
+    keras = keras_module()
+
+    def model():
+        layers = keras.layers
+        cells = [layers.GRUCell(4, use_bias=False), layers.SimpleRNNCell(H, use_bias=False)]
+        both = keras_layer(keras, "GRU before no bias")
+        parts = [
+            keras_layer(keras, "LSTM no bias"),
+            layers.Bidirectional(both, "sum"),
+            layers.RNN(cells, return_sequences=True),
+        ]
+        return keras.Sequential([keras.Input((None, D)), *parts])
+
+    first, second = model(), model()
+    first.save(tmp_path / "model.keras")
+    layers = load_keras(tmp_path / "model.keras")
+    use_bias = dict.fromkeys(layers, False) if each else False
+    save_keras(tmp_path / "ours.weights.h5", layers, use_bias=use_bias)
+    second.load_weights(tmp_path / "ours.weights.h5")
+    for given, wanted in zip(second.get_weights(), first.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, wanted, strict=True)
+
+
+def test_a_bias_is_not_lost_in_a_layer_without_one(tmp_path):
+    optional("h5py")
+    path = tmp_path / "ours.weights.h5"
+    layers = {"lstm": classic("lstm"), "gru": classic("gru")}
+    with pytest.raises(ConversionError, match="save_keras: gru: use_bias=False, but the bias"):
+        save_keras(path, layers, use_bias={"gru": False})
+    with pytest.raises(ConversionError, match="use_bias names rnn, expected some of lstm, gru"):
+        save_keras(path, layers, use_bias={"rnn": False})
+    assert not path.exists()
+
+
+def test_directions_of_unequal_depth(tmp_path):
+    optional("h5py")
+    keras = keras_module()
+    there, upper, back = (classic("lstm", D=d, dtype="float32", seed=d) for d in (D, H, D))
+    layers = keras.layers
+    cells = [layers.LSTMCell(H), layers.LSTMCell(H)]
+    deep = layers.RNN(cells, return_sequences=True)
+    flat = layers.LSTM(H, return_sequences=True, go_backwards=True)
+    both = layers.Bidirectional(deep, backward_layer=flat)
+    model = keras.Sequential([keras.Input((None, D)), both])
+    net = Bidirectional(Stack([there, upper]), back)
+    save_keras(tmp_path / "ours.weights.h5", {"bidirectional": net})
+    model.load_weights(tmp_path / "ours.weights.h5")
+    x = draw(2, 4, D, dtype="float32")
+    assert_near(net.forward(x), on_host(keras, model(x)), "float32")
+
+
 @pytest.mark.parametrize("name", nets(KINDS))
 def test_our_files_come_back_bit_for_bit(tmp_path, name):
     optional("h5py")

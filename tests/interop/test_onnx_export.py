@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from interop_helpers import D, H, assert_same_params, cell_layer, classic, draw, lstmp, optional
-from onnx_helpers import random_node, run_in_runtime, states_of
+from onnx_helpers import model_of, random_node, run_in_runtime, states_of
 
 from rnn_xp import (
     Bidirectional,
@@ -95,6 +95,14 @@ def test_a_layer_computes_the_same_in_onnxruntime(name, lengths):
             xs = xs.astype("float64")
         expected = runner.forward(xs, lengths=lengths, train=False)
     np.testing.assert_allclose(given["hs"], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_file_holds_no_constant_that_nothing_uses(name):
+    optional("onnx")
+    graph = to_onnx(LAYERS[name]()).graph
+    used = {taken for node in graph.node for taken in node.input}
+    assert {tensor.name for tensor in graph.initializer} <= used
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,6 +200,14 @@ def test_what_onnx_does_not_have_is_refused_with_the_reason(case):
     make, reason = REFUSED[case]
     with pytest.raises(ConversionError, match=reason):
         to_onnx(make())
+
+
+def test_an_lstm_with_clip_which_runtimes_read_in_two_ways_is_not_written():
+    optional("onnx")
+    node, values = random_node("LSTM", clip=0.3)
+    layer = from_onnx(model_of(node, values, constants=("W", "R", "B")))
+    with pytest.raises(ConversionError, match="to_onnx: an LSTM with ONNX's clip: what it bounds"):
+        to_onnx(layer)
 
 
 def test_settings_and_limits_are_checked(tmp_path, monkeypatch):

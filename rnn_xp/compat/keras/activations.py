@@ -1,4 +1,10 @@
-"""Activations by Keras's names, as objects, callables or None."""
+"""Activations by Keras's names, as objects, callables or None.
+
+The names are attributes too: ``activations.tanh`` is ``activations.get("tanh")``. It is an
+`rnn_xp.cells.Activation`, to be handed to a layer; in other code, ``.function(x, xp)`` is the
+function and ``.derivative`` its derivative. Keras's ``glu``, ``sparsemax`` and ``threshold``
+are not there.
+"""
 
 from typing import Any
 
@@ -29,6 +35,15 @@ def get(identifier: Any, custom_objects: dict[str, Any] | None = None) -> Activa
     if isinstance(identifier, str):
         identifier = (custom_objects or {}).get(identifier, _SAME.get(identifier, identifier))
     return get_activation(identifier)
+
+
+def __getattr__(name: str) -> Activation:
+    if not name.startswith("_"):
+        try:
+            return get(name)
+        except ValueError as error:
+            raise AttributeError(f"keras.activations.{name}: {error}") from error
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def serialize(activation: Activation) -> Any:

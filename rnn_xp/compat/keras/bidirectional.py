@@ -8,6 +8,7 @@ from rnn_xp.compat.keras.layer import Layer, check_backend
 from rnn_xp.compat.keras.nest import is_nested
 from rnn_xp.compat.keras.rnn import RNN
 from rnn_xp.compat.keras.serialization import layer_from_config
+from rnn_xp.compat.keras.shapes import bidirectional_output_shape
 from rnn_xp.errors import ShapeError, StaleCacheError
 from rnn_xp.namespace import namespace_of, require_like, require_shape
 
@@ -195,6 +196,10 @@ class Bidirectional(Layer):
         if len(outputs) + len(states) == 1:
             return outputs[0]
         return (*outputs, *states)
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        """Shapes of what a call returns; N and T may be None."""
+        return bidirectional_output_shape(self, sequences_shape)
 
     def _merge(self, there: Array, back: Array) -> tuple[Array, ...]:
         if self.merge_mode is None:

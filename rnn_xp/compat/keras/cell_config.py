@@ -1,5 +1,6 @@
 """The arguments of the three cells: kept, checked, written into a configuration and read."""
 
+from numbers import Integral
 from typing import Any, Self
 
 from rnn_xp.backend import Backend
@@ -20,9 +21,10 @@ class CellArguments(Layer):
         """Keep what Keras keeps; `arguments` are the subclass's own, by name."""
         super().__init__(**layer_arguments)
         where, a = type(self).__name__, arguments
-        if isinstance(a["units"], bool) or not isinstance(a["units"], int) or a["units"] <= 0:
-            raise ValueError(f"{where}: units = {a['units']!r}, expected a positive integer")
-        self.units: int = a["units"]
+        units = a["units"]
+        if isinstance(units, bool) or not isinstance(units, Integral) or units <= 0:
+            raise ValueError(f"{where}: units = {units!r}, expected a positive integer")
+        self.units = int(units)
         for weight in ("kernel", "recurrent", "bias"):
             refuse(where, **{f"{weight}_{k}": a[f"{weight}_{k}"] for k in RULES})
         self.activation = activations.get(a["activation"])

@@ -26,7 +26,10 @@ class Dropout:
         Masks of one kind in a call: one for each gate, or None for one that all share.
     drops_all : bool
         What a share of 1 means: everything is dropped (SimpleRNN), or nothing (LSTM and GRU,
-        where Keras only looks at 0 < share < 1).
+        whose cells in Keras only look at 0 < share < 1). Keras 3.15 contradicts its cells in
+        one place: its *layers* LSTM and GRU on torch, without mask and `recurrent_dropout`, run
+        a fused path that drops all inputs at a `dropout` of 1. With a mask, in ``RNN(cell)``,
+        and for `recurrent_dropout`, nothing is dropped there either.
 
     Attributes
     ----------

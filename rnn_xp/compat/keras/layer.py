@@ -25,6 +25,13 @@ class Layer:
     backend : str or Backend, optional
         Where the weights live; default what ``RNN_BACKEND`` names. Not part of the
         configuration.
+
+    Raises
+    ------
+    TypeError
+        If there are other arguments.
+    ValueError
+        If one has a value that this facade does not have.
     """
 
     def __init__(
@@ -35,7 +42,10 @@ class Layer:
         dtype: Any = None,
         backend: str | Backend | None = None,
         activity_regularizer: Any = None,
+        **unknown: Any,
     ):
+        if unknown:
+            raise TypeError(f"{type(self).__name__}: unknown argument {', '.join(sorted(unknown))}")
         refuse(type(self).__name__, activity_regularizer=activity_regularizer)
         self.name = snake_case(type(self).__name__) if name is None else name
         self.trainable = trainable

@@ -10,6 +10,9 @@ Shapes: ``hs (T, N, H)``, ``valid (T, N)``.
 from typing import Any
 
 from rnn_xp._typing import Array, Namespace
+from rnn_xp.compat.keras.constant_initializers import HOST
+from rnn_xp.compat.keras.nest import is_nested
+from rnn_xp.errors import DTypeError, ShapeError
 from rnn_xp.host import is_host, time_mask
 from rnn_xp.namespace import namespace_of
 
@@ -56,12 +59,34 @@ def pick_backward(dpicked: Array, chosen: Array, xp: Namespace) -> Array:
 
 def valid_steps(mask: Any, N: int, T: int, like: Array, where: str) -> Array | None:
     """Boolean (T, N) on the device from a mask (N, T) of bool or of numbers, or None."""
+    mask = mask_array(mask, where)
     if mask is None:
         return None
     dtype = getattr(mask, "dtype", None)
     if dtype is not None and dtype != (bool if is_host(mask) else namespace_of(mask).bool):
         mask = mask != 0
     return time_mask(None, mask, N, T, like, False, where)
+
+
+def mask_array(mask: Any, where: str) -> Any:
+    """A mask given as lists of bool or of numbers as an array; another one as it is.
+
+    Raises
+    ------
+    ShapeError
+        If the rows are of different lengths.
+    DTypeError
+        If they hold something else.
+    """
+    if not is_nested(mask):
+        return mask
+    try:
+        made = HOST.asarray(mask)
+    except ValueError as error:
+        raise ShapeError(f"{where}: mask is a list of unequal rows, expected (N, T)") from error
+    if not HOST.isdtype(made.dtype, ("bool", "numeric")):
+        raise DTypeError(f"{where}: mask is a list of {made.dtype}, expected bool or numbers")
+    return made
 
 
 def layer_output(hs: Array, valid: Array | None, sequences: bool, zeros: bool) -> Array:

@@ -127,6 +127,10 @@ class VarianceScaling(RandomInitializer):
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Any:
         """Values for an array of `shape`, on the host."""
+        if not shape:
+            raise ValueError(
+                f"{type(self).__name__}: asked for shape (), expected a matrix or a vector"
+            )
         fan_in = prod(shape[:-1]) if len(shape) > 1 else shape[0]
         fan_out = shape[-1] if len(shape) == 2 else fan_in
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[self.mode]

@@ -16,6 +16,7 @@ from rnn_xp.compat.keras.nest import flatten, is_nested, leaves_of, pack
 from rnn_xp.compat.keras.own_cell import OwnCell
 from rnn_xp.compat.keras.runs import CellRun
 from rnn_xp.compat.keras.serialization import layer_from_config
+from rnn_xp.compat.keras.shapes import rnn_output_shape
 from rnn_xp.compat.keras.stacked import StackedRNNCells, as_cell
 from rnn_xp.compat.keras.start import start_state
 from rnn_xp.errors import ShapeError, StaleCacheError
@@ -159,7 +160,7 @@ class RNN(Layer):
             In the dtype of the weights. Do not modify it before `backward`.
         initial_state : list of array, or array, optional
             Each (N, units), nested as the cell's states; used for this call.
-        mask : array, shape (N, T), optional
+        mask : array or lists, shape (N, T), optional
             True, or not 0, where a step counts.
         training : bool
             Whether to drop out. `backward` works either way.
@@ -248,6 +249,10 @@ class RNN(Layer):
         self.dstate = pack(like, initial)
         d = xp.flip(d, axis=0) if self.go_backwards else d
         return xp.permute_dims(d, (1, 0, 2))
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        """Shapes of what a call returns; N and T may be None."""
+        return rnn_output_shape(self, sequences_shape)
 
     @property
     def state_template(self) -> list[Any]:

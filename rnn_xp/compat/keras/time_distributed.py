@@ -4,10 +4,15 @@ from typing import Any, Self
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, backend_of
+from rnn_xp.cells.base import WeightsCell
 from rnn_xp.compat.keras.bidirectional import Bidirectional
+from rnn_xp.compat.keras.cell import Cell
 from rnn_xp.compat.keras.layer import Layer
+from rnn_xp.compat.keras.masking import mask_array
+from rnn_xp.compat.keras.own_cell import OwnCell
 from rnn_xp.compat.keras.rnn import RNN
 from rnn_xp.compat.keras.serialization import class_config, layer_from_config
+from rnn_xp.compat.keras.stacked import StackedRNNCells
 from rnn_xp.errors import ShapeError
 from rnn_xp.namespace import float_dtype_name, namespace_of, require_float
 
@@ -29,6 +34,11 @@ class TimeDistributed(Layer):
 
     def __init__(self, layer: Any, **kwargs: Any):
         own = isinstance(layer, Layer)
+        if isinstance(layer, Cell | StackedRNNCells | OwnCell | WeightsCell):
+            raise ValueError(
+                f"TimeDistributed: layer is a {type(layer).__name__}, a cell, which needs a state "
+                "at every step; expected a layer; RNN runs a cell over time"
+            )
         if not own and not all(hasattr(layer, n) for n in ("forward", "backward", "params")):
             raise ValueError(
                 f"TimeDistributed: layer is a {type(layer).__name__}, expected a layer of "
@@ -87,6 +97,7 @@ class TimeDistributed(Layer):
         self.build(tuple(inputs.shape))
         xp = namespace_of(inputs)
         N, T = inputs.shape[:2]
+        mask = mask_array(mask, self.name)
         if mask is not None and tuple(mask.shape[:2]) != (N, T):
             raise ShapeError(
                 f"{self.name}: mask has shape {tuple(mask.shape)}, expected (N, T, ...) with "
@@ -105,6 +116,23 @@ class TimeDistributed(Layer):
             raise ValueError(f"{self.name}: the layer has {len(outputs)} outputs, expected one")
         self._shape = tuple(inputs.shape)
         return xp.reshape(outputs, (N, T, *outputs.shape[1:]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of what a call returns; N and T may be None.
+
+        Raises
+        ------
+        TypeError
+            If the layer does not tell: those of `rnn_xp.layers` do not.
+        """
+        if not hasattr(self.layer, "compute_output_shape"):
+            raise TypeError(
+                f"{self.name}: a {type(self.layer).__name__} has no compute_output_shape, so the "
+                "shape is known only from a call"
+            )
+        N, T, *rest = input_shape
+        first, *others = self.layer.compute_output_shape((N, *rest))
+        return (first, T, *others)
 
     def backward(self, doutputs: Array) -> Array:
         """Gradient of the last call: `doutputs` as the outputs, returned as the inputs."""

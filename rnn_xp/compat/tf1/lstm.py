@@ -8,7 +8,7 @@ from rnn_xp.cells.activations import TANH, ActivationLike
 from rnn_xp.cells.lstmp import LSTMPCell
 from rnn_xp.compat.tf1.basic import activation_of
 from rnn_xp.compat.tf1.initial import NAMED, Initializer, get_initializer, glorot_uniform
-from rnn_xp.compat.tf1.leaf import LeafCell, join_rows, split_rows
+from rnn_xp.compat.tf1.leaf import LeafCell, join_rows, positive_int, split_rows
 from rnn_xp.compat.tf1.structure import LSTMStateTuple
 from rnn_xp.namespace import namespace_of
 
@@ -165,6 +165,12 @@ class LSTMCell(_LSTM):
     dtype : optional
         Of the variables; default that of the first inputs.
 
+    Raises
+    ------
+    ValueError
+        If `num_units` or `num_proj` is no positive int, `cell_clip` or `proj_clip` no positive
+        number, or a name unknown.
+
     Notes
     -----
     ::
@@ -202,9 +208,14 @@ class LSTMCell(_LSTM):
         name: str | None = None,
         dtype: Any = None,
     ):
-        if num_proj is not None and (not isinstance(num_proj, int) or num_proj < 1):
-            raise ValueError(f"LSTMCell: num_proj is {num_proj!r}, expected a positive int or None")
-        self.num_proj = num_proj
+        self.num_proj: int | None = None
+        if num_proj is not None:
+            self.num_proj = positive_int(num_proj, "LSTMCell: num_proj")
+        for what, limit in (("cell_clip", cell_clip), ("proj_clip", proj_clip)):
+            if limit is not None and not limit > 0.0:
+                raise ValueError(
+                    f"LSTMCell: {what} is {limit!r}, expected a positive number or None"
+                )
         super().__init__(num_units, forget_bias, state_is_tuple, activation, name, dtype)
         self.use_peepholes = use_peepholes
         self.cell_clip = cell_clip

@@ -92,7 +92,8 @@ def raw_rnn(
     Without `loop_backward`, whatever `loop_fn` passes on as it came (`emit_output` or
     `next_input` that *is* `cell_output`, parts of `next_state` that *are* those of
     `cell_state`) is followed; any other `next_input` counts as data that does not depend on
-    the cell, and any other emitted array or state is an error, if it has a gradient.
+    the cell; any other emitted array is an error if it has a gradient, and any other array in
+    `next_state` always is one.
 
     Other cells that `loop_fn` calls are not put on the surrounding tape.
     """

@@ -53,7 +53,8 @@ def to_onnx(layer: Any, *, lengths: bool = False, dtype: str = "float32") -> Any
     ------
     ConversionError
         If ONNX's operators cannot compute it: projection, clipping of the cell state,
-        wrappers and cells of one's own, two directions that are not merged.
+        wrappers and cells of one's own, two directions that are not merged. And an LSTM that
+        `from_onnx` made of a node with ``clip``: runtimes disagree on what it computes.
     """
     if dtype not in ("float32", "float64"):
         raise DTypeError(f"to_onnx: dtype = {dtype!r}, expected 'float32' or 'float64'")

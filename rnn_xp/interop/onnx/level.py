@@ -66,12 +66,11 @@ def add_level(
         lengths,
     ]
     shape = ("N", H) if count == 1 else (count, "N", H)
-    first = graph.integers(0)
     for part in PARTS[kind]:
         name = f"state.{number}.{part}"
         graph.states.append(graph.value(name, shape))
         if count == 1:
-            name = graph.add("Unsqueeze", [name, first], f"{prefix}.initial_{part}")
+            name = graph.add("Unsqueeze", [name, graph.integers(0)], f"{prefix}.initial_{part}")
         inputs.append(name)
     if any(c.peepholes is not None for c in cells):
         P = np.stack([_peepholes(c) for c in cells])
@@ -82,21 +81,21 @@ def add_level(
     graph.add_node(OPERATORS[kind], inputs, [Y, *raw], **_attributes(level, where))
     for name, given in zip(finals, raw, strict=True):
         if count == 1:
-            graph.add("Squeeze", [given, first], name)
+            graph.add("Squeeze", [given, graph.integers(0)], name)
         graph.final_states.append(graph.value(name, shape))
     return _merged(graph, level, Y, prefix, H)
 
 
 def _merged(graph: GraphBuilder, level: Level, Y: str, prefix: str, H: int) -> tuple[str, int]:
     """From (T, directions, N, H) to (T, N, width)."""
-    output, second = f"{prefix}.output", graph.integers(1)
+    output = f"{prefix}.output"
     if len(level.cells) == 1:
-        return graph.add("Squeeze", [Y, second], output), H
+        return graph.add("Squeeze", [Y, graph.integers(1)], output), H
     if level.merge == "concat":
         rows = graph.add("Transpose", [Y], f"{prefix}.rows", perm=[0, 2, 1, 3])
         return graph.add("Reshape", [rows, graph.integers(0, 0, 2 * H)], output), 2 * H
     if level.merge == "sum":  # in this opset its axes are an input, those of the others are not
-        return graph.add("ReduceSum", [Y, second], output, keepdims=0), H
+        return graph.add("ReduceSum", [Y, graph.integers(1)], output, keepdims=0), H
     op = {"mean": "ReduceMean", "mul": "ReduceProd"}[str(level.merge)]
     return graph.add(op, [Y], output, axes=[1], keepdims=0), H
 
@@ -124,6 +123,11 @@ def _attributes(level: Level, where: str) -> dict[str, Any]:
     if len(clips) > 1:
         raise ConversionError(f"{where}: activations of one level with different clipping")
     if (clip := clips.pop()) is not None:
+        if first.kind == "lstm":
+            raise ConversionError(
+                f"{where}: an LSTM with ONNX's clip: what it bounds differs between runtimes (the "
+                "cell state on its way into h, or the gates only), so such a node is not written"
+            )
         attributes["clip"] = clip
     names = [name for (name, _, _), _ in forms]
     if names != list(DEFAULT_ACTIVATIONS[first.kind]) * len(level.cells):

@@ -58,6 +58,12 @@ def from_onnx(
         `set_state` yourself, through `run_node`), or a setting that no cell here has.
     CheckpointError
         If the file is damaged.
+
+    Notes
+    -----
+    An LSTM node with ``clip``, which bounds the input of every activation, bounds c too on its
+    way into h (not the state c itself), as the operator's definition has it. onnxruntime bounds
+    the gates only, so its numbers are others where c leaves the bounds. RNN and GRU agree.
     """
     graph = load_model(source).graph
     known = {node_name(node): node for node in graph.node if node.op_type in KINDS}

@@ -39,6 +39,12 @@ def run_node(
     ConversionError
         If the node needs what no cell here has; the message names it.
     ShapeError, DTypeError, DataError
+
+    Notes
+    -----
+    An LSTM node with ``clip``, which bounds the input of every activation, bounds c too on its
+    way into h (not the state c itself), as the operator's definition has it. onnxruntime bounds
+    the gates only, so its numbers are others where c leaves the bounds. RNN and GRU agree.
     """
     settings = read_node(node)
     where = settings.where
@@ -135,6 +141,10 @@ def run_model(
     ConversionError
         If there are other nodes: run such a model in onnxruntime, or take its recurrent
         nodes out with `from_onnx`.
+
+    Notes
+    -----
+    What `run_node` says of an LSTM with ``clip`` holds here too.
     """
     graph = load_model(source).graph
     if len(graph.node) != 1:

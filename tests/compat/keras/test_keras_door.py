@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rnn_xp import cells
 from rnn_xp.backend import get_backend
 from rnn_xp.compat.keras import (
     GRU,
@@ -46,7 +47,14 @@ CONSTRUCTORS = [
     (lambda: LSTM(3, dtype="float16"), ValueError, "dtype = 'float16', expected float32"),
     (lambda: LSTM(3, dropout=0.999999), ValueError, r"dropout = 0\.999999, expected"),
     (lambda: LSTM(3, seed=-1), ValueError, "seed = -1, expected 0 to"),
-    (lambda: LSTM(3, colour="red"), TypeError, "colour"),
+    (lambda: LSTM(True), ValueError, "units = True, expected a positive integer"),
+    (lambda: LSTM(3, colour="red"), TypeError, "^LSTM: unknown argument colour$"),
+    (lambda: GRUCell(3, bogus=1, a=2), TypeError, "^GRUCell: unknown argument a, bogus$"),
+    (
+        lambda: Bidirectional(LSTM(3), bogus=1),
+        TypeError,
+        "^Bidirectional: unknown argument bogus$",
+    ),
     (lambda: RNN(KerasStyle()), ValueError, "KerasStyle without params, grads, forward"),
     (lambda: RNN([]), ValueError, r"cells = \[\], expected a list of cells"),
     (lambda: RNN(LSTMCell(2), dtype="float64"), ValueError, "'float64', but the cell's is"),
@@ -66,11 +74,20 @@ CONSTRUCTORS = [
         "return_sequences is False in the forward and True",
     ),
     (lambda: TimeDistributed(3), ValueError, "layer is a int, expected a layer"),
+    (lambda: TimeDistributed(LSTMCell(3)), ValueError, "layer is a LSTMCell, a cell, which needs"),
+    (
+        lambda: TimeDistributed(cells.RNNCell(*(np.ones(n) for n in ((2, 3), (3, 3), 3)))),
+        ValueError,
+        "layer is a RNNCell, a cell",
+    ),
     (lambda: TimeDistributed(LSTM(3, stateful=True)), ValueError, "stateful=True"),
     (lambda: initializers.RandomNormal(seed="a"), ValueError, "seed = 'a', expected an integer"),
     (lambda: initializers.VarianceScaling(mode="fan"), ValueError, "mode = 'fan', expected fan_in"),
     (lambda: initializers.Orthogonal()((3,)), ValueError, r"shape \(3,\), expected a matrix"),
+    (lambda: initializers.GlorotNormal()(()), ValueError, r"GlorotNormal: asked for shape \(\)"),
     (lambda: initializers.GlorotNormal(input_axes=[0]), ValueError, r"input_axes = \[0\]"),
+    (lambda: activations.glu, AttributeError, r"keras\.activations\.glu: .*expected one of"),
+    (lambda: activations._relu, AttributeError, "has no attribute '_relu'"),
     (lambda: activations.get(3), TypeError, "activation is a int"),
     (
         lambda: RNN.from_config({"cell": {"class_name": "MyCell", "config": {}}}),
@@ -99,6 +116,10 @@ CALLS = [
     (lambda m: m(np.zeros((2, 3, 6), "float32")), ShapeError, "D = 4"),
     (lambda m: m(XS, mask=np.ones((3, 2), bool)), ShapeError, r"mask has shape \(3, 2\)"),
     (lambda m: m(XS, mask=np.ones(2, bool)), ShapeError, r"mask has shape \(2,\)"),
+    (lambda m: m(XS, mask=[[1, 1, 1]]), ShapeError, r"mask has shape \(1, 3\)"),
+    (lambda m: m(XS, mask=[[1, 1, 1], [1]]), ShapeError, "mask is a list of unequal rows"),
+    (lambda m: m(XS, mask=[["a"] * 3] * 2), DTypeError, "mask is a list of <U1, expected bool"),
+    (lambda m: m.compute_output_shape((3, 4)), ShapeError, r"sequences_shape is \(3, 4\)"),
     (lambda m: m(XS, H), ShapeError, r"initial_state is array, expected \[array, array\]"),
     (lambda m: m(XS, [H]), ShapeError, r"initial_state is \[array\], expected \[array, array\]"),
     (lambda m: m(XS, [H, H[:1]]), ShapeError, r"initial_state\[1\] has shape \(1, 5\)"),

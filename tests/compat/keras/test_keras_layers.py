@@ -11,14 +11,17 @@ from rnn_xp.backend import get_backend, to_host
 from rnn_xp.compat.keras import (
     GRU,
     LSTM,
+    RNN,
     Bidirectional,
     LSTMCell,
     SimpleRNN,
     SimpleRNNCell,
+    TimeDistributed,
+    activations,
     initializers,
 )
 from rnn_xp.errors import StaleCacheError
-from rnn_xp.layers import TimeGRU, TimeLSTM, TimeRNN
+from rnn_xp.layers import TimeAffine, TimeGRU, TimeLSTM, TimeRNN
 
 
 def draws(be, *shape, seed=0, dtype="float64"):
@@ -72,6 +75,77 @@ def test_a_share_of_one_is_what_keras_makes_of_it(kind, drops):
     state = cell.get_initial_state(1)
     dropped, kept = (cell(x, state, training=t)[0] for t in (True, False))
     assert np.array_equal(dropped, kept) is not drops
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+@pytest.mark.parametrize("mask", [None, [[1, 1, 0]]])
+def test_layers_treat_a_share_of_one_as_their_cells_do(kind, mask):
+    """In Keras on torch a fused path of the layer, without a mask, drops everything instead."""
+    layer = kind(2, dropout=1.0, recurrent_dropout=1.0)
+    xs = np.ones((1, 3, 4), "float32")
+    kept, dropped = (layer(xs, mask=mask, training=t) for t in (False, True))
+    np.testing.assert_array_equal(kept, dropped)
+
+
+def test_lists_are_masks(be):
+    xs = draws(be, 2, 3, 4, dtype="float32")
+    lists = [[1, 1, 0], [0, 1, 1]]
+    mask = be.asarray(np.array(lists), "int64")
+    lstm = LSTM(3, return_sequences=True, backend=be)
+    for layer in (lstm, Bidirectional(lstm)):
+        expected = to_host(layer(xs, mask=mask))
+        for given in (lists, [[bool(v) for v in row] for row in lists], tuple(lists)):
+            np.testing.assert_array_equal(to_host(layer(xs, mask=given)), expected)
+    clips = draws(be, 2, 3, 2, 4, dtype="float32")
+    over = TimeDistributed(LSTM(3, backend=be))
+    steps = [[[1, 1], [1, 0], [0, 1]]] * 2
+    given, expected = (to_host(over(clips, mask=m)) for m in (steps, np.array(steps)))
+    np.testing.assert_array_equal(given, expected)
+
+
+def test_numpy_s_integers_are_units():
+    layer = LSTM(np.int64(3))
+    assert type(layer.units) is int
+    assert layer(np.ones((1, 2, 4), "float32")).shape == (1, 3)
+
+
+def test_activations_are_attributes_too():
+    assert activations.tanh is activations.get("tanh")
+    assert activations.swish is activations.silu
+    assert activations.linear is activations.get(None)
+    assert not hasattr(activations, "than")
+    layer = LSTM(3, activation=activations.relu)
+    assert layer.get_config()["activation"] == "relu"
+    assert GRU(3, activation=activations.tanh).cell.is_fast()
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("state", [False, True])
+def test_output_shapes_without_a_call(sequences, state):
+    options = {"return_sequences": sequences, "return_state": state}
+    layers = [kind(3, **options) for kind in (SimpleRNN, LSTM, GRU)]
+    layers.append(RNN([LSTMCell(3), SimpleRNNCell(2)], **options))
+    layers += [Bidirectional(LSTM(3, **options), mode) for mode in ("concat", "sum", None)]
+    xs = np.ones((2, 5, 4), "float32")
+    for layer in layers:
+        assert layer.compute_output_shape(xs.shape) == shapes_of(layer(xs))
+    lstm = LSTM(3, **options)
+    first = (None, None, 3) if sequences else (None, 3)
+    whole = (first, (None, 3), (None, 3)) if state else first
+    assert lstm.compute_output_shape((None, None, 4)) == whole
+    if not state:
+        over = TimeDistributed(LSTM(3, **options))
+        clips = np.ones((2, 6, 5, 4), "float32")
+        assert over.compute_output_shape(clips.shape) == over(clips).shape
+    with pytest.raises(TypeError, match="a TimeAffine has no compute_output_shape"):
+        TimeDistributed(TimeAffine(np.ones((4, 2)))).compute_output_shape((1, 2, 4))
+
+
+def shapes_of(outputs):
+    """The shapes in a structure of arrays."""
+    if isinstance(outputs, tuple | list):
+        return type(outputs)(shapes_of(part) for part in outputs)
+    return tuple(outputs.shape)
 
 
 def test_stateful_layers(be):

@@ -108,6 +108,23 @@ CALLS = {
     ),
     "units": (lambda: tf1.GRUCell(0), ValueError, "num_units is 0"),
     "projection": (lambda: tf1.LSTMCell(3, num_proj=0), ValueError, "num_proj is 0"),
+    "a float for units": (lambda: tf1.GRUCell(3.0), ValueError, r"num_units is 3\.0, expected a"),
+    "a bool for units": (lambda: tf1.GRUCell(True), ValueError, "num_units is True"),
+    "no room for c": (
+        lambda: tf1.LSTMCell(3, cell_clip=0.0),
+        ValueError,
+        r"LSTMCell: cell_clip is 0\.0, expected a positive number or None",
+    ),
+    "no room for h": (
+        lambda: tf1.LSTMCell(3, num_proj=2, proj_clip=-1),
+        ValueError,
+        "LSTMCell: proj_clip is -1, expected a positive number or None",
+    ),
+    "no room for what is not projected": (
+        lambda: tf1.LSTMCell(3, proj_clip=float("nan")),
+        ValueError,
+        "LSTMCell: proj_clip is nan",
+    ),
     "activation": (
         lambda: tf1.GRUCell(3, activation="than"),
         ValueError,
@@ -180,6 +197,13 @@ def test_misuse(name):
     with pytest.raises(error, match=message) as info:
         call()
     assert "\n" not in str(info.value)
+
+
+def test_numpy_s_integers_are_units():
+    cell = tf1.LSTMCell(np.int64(3), num_proj=np.int32(2))
+    assert type(cell.num_units) is int
+    assert type(cell.num_proj) is int
+    assert tf1.dynamic_rnn(cell, X, dtype="float64")[0].shape == (2, 4, 2)
 
 
 def test_a_cell_of_one_backend_and_inputs_of_another(strict):
@@ -262,6 +286,11 @@ def test_raw_rnn_says_which_gradient_it_does_not_know():
     tape, emitted = raw(lambda v: {"next_state": tuple(2 * s for s in v["next_state"])})
     with pytest.raises(TypeError, match="next_state is not cell_state itself"):
         tape.backward(emitted)
+    tape, _ = raw(lambda v: {"next_state": tuple(2 * s for s in v["next_state"])})
+    with pytest.raises(TypeError, match="next_state is not cell_state itself"):
+        tape.backward(None, None)
+    tape, _ = raw(lambda v: {"emit": 2.0 * v["emit"]})
+    tape.backward(None, None)  # no gradient to lose
     with pytest.raises(TypeError, match="loop_fn is a int"):
         tf1.raw_rnn(lstm(), 3)
     tape, emitted = raw()
