@@ -96,6 +96,8 @@ def quatrain(width: int, heads: str = "", prompt: str = "") -> list[str | None]:
         )
     if heads and prompt:
         raise ValueError("--heads and --prompt both say how the poem begins; give one of them")
+    if prompt and not prompt.lstrip()[:1].isalpha():
+        raise ValueError(f"--prompt {prompt}: begins with no character of the first line")
     given = "".join(c if c.isalpha() else " " for c in prompt).split()
     ended = bool(prompt) and not prompt.rstrip()[-1:].isalpha()
     if len(given) > len(MARKS):
@@ -147,6 +149,33 @@ def write_quatrain(
     return text
 
 
+def write_freely(
+    model: Rnnlm,
+    tokenizer: CharTokenizer,
+    args: argparse.Namespace,
+    seeds: np.random.SeedSequence,
+) -> str:
+    """A poem as the model goes on by itself, up to a line end or ``--length`` characters.
+
+    A form stands only in front of a poem: it may be drawn there, and nowhere else.
+    """
+    forms = [form for form in map(str, WIDTHS) if form in tokenizer.symbols]
+    chosen = {"temperature": args.temperature, "top_k": args.top_k}
+    first, others = map(int, seeds.generate_state(2))
+    if args.prompt:
+        width = len(re.match(r"\w*", args.prompt)[0])
+        start = start_of(width, tokenizer) + args.prompt
+    else:
+        (start,) = sample_text(model, tokenizer, "\n", 1, seed=first, **chosen)
+    marks = tuple(int(i) for i in tokenizer.encode("".join(forms)))
+    (text,) = sample_text(
+        model, tokenizer, start, args.length, seed=others, skip_ids=marks, **chosen
+    )
+    text = text[1:]  # without the line end
+    poem = text[1:] if text[:1] in forms else text
+    return poem[: len(args.prompt) + args.length].partition("\n")[0]
+
+
 def open_run(path: str) -> tuple[Rnnlm, CharTokenizer]:
     """Model and vocabulary of a run folder.
 
@@ -178,16 +207,17 @@ def write(args: argparse.Namespace) -> list[str]:
         places = quatrain(int(args.form), args.heads, args.prompt)
     model, tokenizer = open_run(args.run)
     if not places:
-        start = start_of(len(re.match(r"\w*", args.prompt)[0]), tokenizer)
-        chosen = {"temperature": args.temperature, "top_k": args.top_k, "seed": args.seed}
-        start += args.prompt
-        texts = sample_text(model, tokenizer, start, args.length, samples=args.count, **chosen)
-        return [text[1:].partition("\n")[0].lstrip("57") for text in texts]
+        return [write_freely(model, tokenizer, args, seeds) for seeds in _seeds(args)]
     marks = [i for i, symbol in enumerate(tokenizer.symbols) if not symbol.isalpha()]
     marks += [] if tokenizer.unknown is None else [tokenizer.unknown]
     sampling = Sampling(args.temperature, args.top_k, skip_ids=tuple(marks))
-    rngs = map(np.random.default_rng, np.random.SeedSequence(args.seed).spawn(args.count))
+    rngs = map(np.random.default_rng, _seeds(args))
     return [write_quatrain(model, tokenizer, places, sampling, rng) for rng in rngs]
+
+
+def _seeds(args: argparse.Namespace) -> list[np.random.SeedSequence]:
+    """One for each poem."""
+    return np.random.SeedSequence(args.seed).spawn(args.count)
 
 
 def learn(args: argparse.Namespace) -> None:

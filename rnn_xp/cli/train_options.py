@@ -58,7 +58,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "recurrent_dropout": ("P", "dropout of the state that a cell sees; no fast kernel", None),
         "weight_drop": ("P", "dropout of the recurrent weights", None),
         "residual": ("", "each layer adds its input to its output (needs D = H)", None),
-        "trainable_state": ("", "learn the state that a text starts from", None),
+        "trainable_state": (
+            "",
+            "learn the state that a text starts from; only steps that start there move it: "
+            "the first, and where an epoch resets the state",
+            None,
+        ),
         "init": ("glorot|book|uniform", "how initial weights are drawn", None),
         "init_scale": ("X", "uniform: draw from -X to X", "by the layer's width"),
         "forget_bias": ("X", "lstm: initial bias of the forget gate", None),

@@ -4,6 +4,7 @@ from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
+from rnn_xp.errors import ShapeError
 from rnn_xp.layers.composite import Composite
 from rnn_xp.layers.reverse import Reversed
 from rnn_xp.layers.sequence import valid_steps
@@ -47,6 +48,31 @@ class Bidirectional(Composite):
         self.forward_layer = forward_layer
         self.backward_layer = backward_layer
         self.merge = merge
+        self._check_widths("input_size", "inputs")
+        if merge not in ("concat", None):
+            self._check_widths("output_size", f"outputs, for merge = {merge!r},")
+
+    def _check_widths(self, name: str, what: str) -> None:
+        """Raise unless the layers have one width, as far as they tell it."""
+        there, back = (getattr(child, name, None) for child in self.children)
+        if None not in (there, back) and there != back:
+            raise ShapeError(
+                f"{self.name}: the {what} of the two layers are {there} and {back} wide, "
+                "expected the same width"
+            )
+
+    @property
+    def input_size(self) -> int | None:
+        """D, or None if the forward layer does not tell it."""
+        return getattr(self.forward_layer, "input_size", None)
+
+    @property
+    def output_size(self) -> int | None:
+        """Width of the merged output, or None: not known, or two outputs."""
+        there, back = (getattr(child, "output_size", None) for child in self.children)
+        if self.merge is None or there is None or back is None:
+            return None
+        return int(there + back) if self.merge == "concat" else int(there)
 
     @property
     def children(self) -> list[Any]:

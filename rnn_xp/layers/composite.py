@@ -71,6 +71,11 @@ class Composite(Layer):
         return any(getattr(child, "runs_backwards", False) for child in self.children)
 
     @property
+    def takes_state(self) -> bool:
+        """Whether a call may start from a state that is given to it."""
+        return all(getattr(child, "takes_state", True) for child in self.children)
+
+    @property
     def state(self) -> Any:
         """State of each layer after the last call; None for those without."""
         return [getattr(child, "state", None) for child in self.children]
@@ -177,6 +182,16 @@ class Wrapper(Composite):
     def children(self) -> list[Any]:
         """The one layer."""
         return [self.layer]
+
+    @property
+    def input_size(self) -> int | None:
+        """D of the layer, or None if it does not tell it."""
+        return getattr(self.layer, "input_size", None)
+
+    @property
+    def output_size(self) -> int | None:
+        """Width of the layer's output, or None if it does not tell it."""
+        return getattr(self.layer, "output_size", None)
 
     @property
     def params(self) -> list[Array]:  # type: ignore[override]

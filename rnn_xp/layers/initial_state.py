@@ -96,10 +96,22 @@ class TrainableState(StartingWrapper):
     Raises
     ------
     ShapeError, DTypeError, MixedBackendError
+    ValueError
+        If there is a `TrainableState` in the layer already, or if no state can go into it: a
+        `TimeReset` around a layer that runs backwards in time.
     """
 
     def __init__(self, layer: Any, initial: Any = None):
         super().__init__(layer)
+        if any(isinstance(leaf, InitialState) for leaf in layer.leaves()):
+            raise ValueError(
+                f"{self.name}: the layer has a TrainableState inside, expected one in all"
+            )
+        if not getattr(layer, "takes_state", True):
+            raise ValueError(
+                f"{self.name}: the layer has a TimeReset around one that runs backwards in time, "
+                "into which no state goes; expected a TimeReset of layers that run forwards"
+            )
         zeros = layer.zero_state(1)
         if initial is None:
             initial = map_arrays(lambda a: namespace_of(a).zeros_like(a[0, :]), zeros)

@@ -95,6 +95,16 @@ class RecurrentLayer(Layer):
         return [0.0] * (cls.gates * H)
 
     @property
+    def input_size(self) -> int:
+        """D."""
+        return int(self.params[0].shape[0])
+
+    @property
+    def output_size(self) -> int:
+        """H."""
+        return int(self.params[1].shape[0])
+
+    @property
     def stateful(self) -> bool:
         """Whether a call starts where the last one ended."""
         return self._keeper.stateful

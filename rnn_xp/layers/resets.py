@@ -24,9 +24,9 @@ class TimeReset(StartingWrapper):
     ----------
     layer : layer
         Recurrent, of any kind; a net is reset in all of its layers. A `TrainableState` goes
-        around: ``TrainableState(TimeReset(layer))``. In a net with a layer that runs backwards
-        in time each piece is a sequence of its own, in both directions: no state goes into it
-        or comes out of it, so `state` is None.
+        around, if the layer runs forwards: ``TrainableState(TimeReset(layer))``. In a net with
+        a layer that runs backwards in time each piece is a sequence of its own, in both
+        directions: no state goes into it or comes out of it, so `state` is None.
     """
 
     def __init__(self, layer: Any):
@@ -103,6 +103,11 @@ class TimeReset(StartingWrapper):
             dxs = cuts.whole(dxs)
             self._dstate = map_arrays(cuts.start_gradient, self._dstate)
         return dxs
+
+    @property
+    def takes_state(self) -> bool:
+        """False if the layer runs backwards in time."""
+        return not self._backwards and super().takes_state
 
     @property
     def _backwards(self) -> bool:

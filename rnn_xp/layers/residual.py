@@ -20,7 +20,21 @@ class Residual(Wrapper):
     ----------
     layer : layer
         Recurrent, with an output as wide as its input.
+
+    Raises
+    ------
+    ShapeError
+        If it is not, as far as the layer tells its widths.
     """
+
+    def __init__(self, layer: Any):
+        super().__init__(layer)
+        D, width = self.input_size, self.output_size
+        if None not in (D, width) and width != D:
+            raise ShapeError(
+                f"{self.name}: the input of {layer.name} is {D} wide and its output {width}, "
+                "expected the same width"
+            )
 
     def forward(
         self, xs: Array, lengths: Any = None, mask: Any = None, train: bool = True, **options: Any

@@ -6,6 +6,7 @@ from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
+from rnn_xp.errors import ShapeError
 from rnn_xp.layers.bidirectional import Bidirectional
 from rnn_xp.layers.composite import Composite, is_recurrent
 from rnn_xp.layers.dropout import TimeDropout
@@ -46,6 +47,32 @@ class Stack(Composite):
             raise ValueError("Stack: some layers are time_major, others are not")
         super().__init__()
         self.layers = list(layers)
+        self._output_size = self._check_widths()
+
+    def _check_widths(self) -> int | None:
+        """Width of the output, None if not known; raise if a layer does not take what it gets."""
+        width = None
+        for k, layer in enumerate(self.layers):
+            if isinstance(layer, TimeDropout):
+                continue
+            D = getattr(layer, "input_size", None)
+            if None not in (width, D) and width != D:
+                raise ShapeError(
+                    f"Stack: layer {k} takes an input {D} wide, but what reaches it is {width} wide"
+                )
+            width = getattr(layer, "output_size", None)
+        return width
+
+    @property
+    def input_size(self) -> int | None:
+        """D, or None if the first layer with weights does not tell it."""
+        own = (layer for layer in self.layers if not isinstance(layer, TimeDropout))
+        return getattr(next(own, None), "input_size", None)
+
+    @property
+    def output_size(self) -> int | None:
+        """Width of the output, or None if it is not known."""
+        return self._output_size
 
     @classmethod
     def create(

@@ -11,6 +11,7 @@ from rnn_xp.host import time_mask
 from rnn_xp.kernels.generic.sequence import sequence_backward, sequence_forward
 from rnn_xp.kernels.generic.states import map_states
 from rnn_xp.layers.base import Layer
+from rnn_xp.layers.checked_cell import CheckedCell, structure
 from rnn_xp.layers.state import StateKeeper, copy_state, first_array
 from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
@@ -40,12 +41,23 @@ class TimeCell(Layer):
     """
 
     def __init__(self, cell: Cell, stateful: bool = False, *, time_major: bool = False):
+        _check_cell(cell, self.name)
         super().__init__(cell.params)
         self.grads = cell.grads
         self.cell = cell
         self.time_major = time_major
         self.dstate: State | None = None
         self._keeper = StateKeeper(stateful)
+
+    @property
+    def input_size(self) -> int | None:
+        """D, or None if the cell does not tell it."""
+        return getattr(self.cell, "input_size", None)
+
+    @property
+    def output_size(self) -> int:
+        """Width of the output."""
+        return self.cell.output_size
 
     @property
     def stateful(self) -> bool:
@@ -96,7 +108,7 @@ class TimeCell(Layer):
             require_like(xs, self.params[0], self.name, "xs")
         else:
             require_float(xs, self.name, "xs")
-        D = getattr(self.cell, "input_size", None)  # the protocol does not ask for it
+        D = self.input_size
         if len(xs.shape) != 3 or 0 in xs.shape[:2] or D not in (None, xs.shape[2]):
             names = "(T, N, D)" if self.time_major else "(N, T, D)"
             names += "" if D is None else f" with D = {D}"
@@ -109,7 +121,7 @@ class TimeCell(Layer):
         if state is None:
             state = self.cell.zero_state(N)
         self._cache = None
-        cell = cell_for_call(self.cell, N, T, train)
+        cell = CheckedCell(cell_for_call(self.cell, N, T, train), self.name)
         outputs, final, cache = sequence_forward(cell, x, state, valid, keep=train)
         self._cache = (cache, tuple(outputs.shape), x) if train else None
         self._keeper.finish(final)
@@ -150,7 +162,7 @@ class TimeCell(Layer):
     def _check_state(self, state: State, N: int | None, what: str) -> None:
         """Raise unless `state` has the structure and the widths of the cell's own."""
         own = self.cell.zero_state(1)
-        given, expected = _structure(state), _structure(own)
+        given, expected = structure(state), structure(own)
         if given != expected:
             raise ShapeError(f"{self.name}: {what} is {given}, expected {expected}")
         map_states(lambda a, like: require_like(a, like, self.name, what), state, own)
@@ -179,7 +191,16 @@ class TimeCell(Layer):
         self.dstate = None
 
 
-def _structure(state: State) -> str:
-    if isinstance(state, tuple):
-        return f"({', '.join(_structure(part) for part in state)},)"
-    return "array"
+def _check_cell(cell: Any, where: str) -> None:
+    """Raise unless `cell` has what the protocol asks for."""
+    if isinstance(cell, type | Layer):
+        given = cell.__name__ if isinstance(cell, type) else type(cell).__name__
+        what = "class" if isinstance(cell, type) else "layer"
+        raise TypeError(f"{where}: cell is the {what} {given}, expected a cell")
+    names = ("params", "grads", "output_size", "zero_state", "forward", "backward")
+    missing = [name for name in names if not hasattr(cell, name)]
+    if missing:
+        raise TypeError(
+            f"{where}: cell is a {type(cell).__name__} without {', '.join(missing)}, expected "
+            "a cell: see rnn_xp.cells.Cell"
+        )

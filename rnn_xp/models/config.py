@@ -2,8 +2,9 @@
 
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
+from numbers import Real
 from operator import index
-from typing import Any
+from typing import Any, get_args
 
 from rnn_xp.rng import dropout_threshold
 
@@ -20,6 +21,7 @@ GENERIC_OPTIONS = (
     "recurrent_dropout",
 )
 FAST_OPTIONS = ("weight_drop", "residual", "trainable_state")
+LEAST = {"seed": 0}  # of the integers; of the others 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,9 @@ class LMConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("vocab_size", 1),
-            ("embed", 1),
-            ("hidden", 1),
-            ("layers", 1),
-            ("seed", 0),
-        ):
-            value = getattr(self, name)
-            if not hasattr(value, "__index__") or index(value) < least:
-                raise ValueError(f"Rnnlm: {name} = {value!r}, expected an integer from {least}")
-            object.__setattr__(self, name, index(value))  # of a NumPy integer, say
+        for entry in fields(self):
+            given = getattr(self, entry.name)
+            object.__setattr__(self, entry.name, _plain(entry.name, given, entry.type))
         _one_of("cell", self.cell, CELLS)
         _one_of("init", self.init, INITS)
         _one_of("dtype", self.dtype, ("float32", "float64"))
@@ -123,9 +117,12 @@ class LMConfig:
                 raise ValueError(
                     f"Rnnlm: {name} = {ratio}, expected 0 <= {name} < 1 (rounded to 1/65536)"
                 )
-        scale = self.init_scale
-        if scale is not None and not (scale > 0.0 and isfinite(scale)):
-            raise ValueError(f"Rnnlm: init_scale = {scale}, expected a positive number")
+        for name in ("init_scale", "cell_clip"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0.0 and isfinite(value)):
+                raise ValueError(f"Rnnlm: {name} = {value}, expected a positive number")
+        if not isfinite(self.forget_bias):
+            raise ValueError(f"Rnnlm: forget_bias = {self.forget_bias}, expected a finite number")
         self._check_lstm_options()
         for what, asked in (("a tied output layer", self.tied), ("residual", self.residual)):
             if asked and self.embed != self.width:
@@ -141,10 +138,6 @@ class LMConfig:
             )
 
     def _check_lstm_options(self) -> None:
-        if self.projection is not None and self.projection < 1:
-            raise ValueError(f"Rnnlm: projection = {self.projection}, expected a positive width")
-        if self.cell_clip is not None and not self.cell_clip > 0.0:
-            raise ValueError(f"Rnnlm: cell_clip = {self.cell_clip}, expected a positive number")
         if self.is_lstmp and (self.cell != "lstm" or self.layer_norm):
             raise ValueError(
                 "Rnnlm: peepholes, projection and cell_clip need cell = 'lstm' without "
@@ -193,6 +186,42 @@ class LMConfig:
         if "vocab_size" not in document:
             raise ValueError("Rnnlm: vocab_size is missing")
         return cls(**document)
+
+
+def _plain(name: str, value: Any, annotation: Any) -> Any:
+    """`value` as Python's own bool, int, float or str, as `annotation` says: JSON holds those."""
+    kinds = get_args(annotation) or (annotation,)
+    if value is None and type(None) in kinds:
+        return None
+    kind, least = kinds[0], LEAST.get(name, 1)
+    is_bool = isinstance(value, bool)  # Python takes True for the integer 1
+    if kind is bool:
+        made, expected = (value if is_bool else None), "True or False"
+    elif kind is int:
+        made, expected = (None if is_bool else _integer(value)), f"an integer from {least}"
+        made = None if made is None or made < least else made
+    elif kind is float:
+        made, expected = (None if is_bool else _number(value)), "a number"
+    else:
+        made, expected = (str(value) if isinstance(value, str) else None), "a string"
+    if made is None:
+        or_none = " or None" if type(None) in kinds else ""
+        raise ValueError(f"Rnnlm: {name} = {value!r}, expected {expected}{or_none}")
+    return made
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if isinstance(value, Real) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -101,6 +101,17 @@ def test_a_given_line_is_continued(run, capsys):
         assert len(text) <= 5 + 48
 
 
+@pytest.mark.parametrize("prompt", ["", SYMBOLS[:3], SYMBOLS[:5]])
+def test_the_form_does_not_leak_into_a_free_poem(run, capsys, prompt):
+    options = ["--form", "free", "--count", 20, "--seed", 0, "--temperature", 5]
+    lines = written(capsys, run, *options, "--prompt", prompt)
+    assert len(lines) == 20
+    assert len(set(lines)) > 10
+    for line in lines:
+        assert line.startswith(prompt)
+        assert not set(line) & set("57")
+
+
 def test_the_characters_that_are_given_are_read(run):
     """What is forced goes into the state: other heads give another poem behind them."""
     model, tokenizer = tang.open_run(str(run))
@@ -201,6 +212,8 @@ def test_several_files_are_read_each_poem_once(poems, tmp_path, capsys):
         (["--prompt", SYMBOLS[:6]], "line 1 has 6 characters, but --form 5 has 5 a line"),
         (["--prompt", f"{SYMBOLS[:4]}，"], "line 1 has 4 characters"),
         (["--prompt", f"{SYMBOLS[:5]}，" * 5], "5 lines, a quatrain has 4"),
+        (["--prompt", "，"], "begins with no character of the first line"),
+        (["--prompt", f"，{SYMBOLS[:5]}"], "begins with no character of the first line"),
         (["--prompt", "abc"], "not in the vocabulary"),
         (["--heads", "abcd"], "not in the vocabulary"),
         (["--count", "0"], "expected at least 1"),

@@ -371,7 +371,7 @@ def test_options_survive_a_copy_a_file_and_a_move(be, kind, tmp_path):
         ({"projection": 3, "tied": True}, "a tied output layer needs embed = projection"),
         ({"residual": True, "projection": 3}, "residual needs embed = projection, got D = 4"),
         ({"cell_clip": -1.0}, "cell_clip = -1.0, expected a positive number"),
-        ({"projection": 0}, "projection = 0, expected a positive width"),
+        ({"projection": 0}, "projection = 0, expected an integer from 1 or None"),
         ({"zoneout": 1.0}, "zoneout = 1.0, expected 0 <= zoneout < 1"),
         ({"cell": "gru", "reset_after": False, "layer_norm": True}, "needs reset_after = True"),
     ],

@@ -47,8 +47,10 @@ FAST = same("lstm", "gru-after")
 LSTM = same("lstm")
 MIXED = [[(KINDS["lstm"], H), (KINDS["gru-after"], WIDE), (KINDS["user"], H)]]
 CELLS = same("layer-norm-lstm", "stacked-cell")
-ZONEOUT = same("zoneout-lstm")
+ZONEOUT = same("zoneout-lstm", "zoneout-gru")
 DROPOUT = same("dropout-lstm", "dropout-gru")
+NORMED = same("zoneout-layer-norm"), same("dropout-layer-norm")
+PROJECTED = same("zoneout-lstmp"), same("dropout-lstmp")
 # Layers of two widths.
 WIDTHS = [
     [(KINDS["lstm"], H), (KINDS["lstm"], WIDE)],
@@ -60,7 +62,7 @@ SINGLE = (
     ("weight drop", ("weight drop", ONE), EVERY, {}),
     ("trainable initial state", ("trainable", ONE), EVERY, {}),
     ("residual", ("residual", ONE), EVERY, {}),
-    ("zoneout of h and c", ONE, ZONEOUT, {}),
+    ("zoneout", ONE, ZONEOUT, {}),
     ("dropout of input, state and output", ONE, DROPOUT, {}),
     ("per-row reset", ("resets", ONE), EVERY, {"resets": RESETS}),
     ("reversed", ("reversed", ONE), EVERY, {}),
@@ -116,6 +118,16 @@ PAIRS = (
         {"resets": RESETS},
     ),
     ("residual, zoneout, lengths", ("residual", ONE), ZONEOUT, {"lengths": LENGTHS}),
+    ("layer norm, zoneout, mask", ONE, NORMED[0], {"mask": MASK}),
+    ("layer norm, dropout in the cell, mask", ONE, NORMED[1], {"mask": MASK}),
+    ("peepholes, projection and clip, zoneout, lengths", ONE, PROJECTED[0], {"lengths": LENGTHS}),
+    (
+        "peepholes, projection and clip, dropout in the cell, stateful",
+        ONE,
+        PROJECTED[1],
+        {"stateful": True},
+    ),
+    ("zoneout, dropout in the cell", ONE, same("zoneout-dropout-lstm"), {}),
     ("zoneout, stateful", ONE, ZONEOUT, {"stateful": True}),
     ("dropout in the cell, stacked, lengths", ("stack", ONE, TWO), DROPOUT, {"lengths": LENGTHS}),
     (

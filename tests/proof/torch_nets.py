@@ -123,7 +123,7 @@ def loop(k, case, given, x, valid, resets, ends):
             if valid[n][t]:
                 x_t = x[n : n + 1, t]
                 if kind.random:
-                    masks = StepMasks(kind.name, case.call_number, *x.shape[:2], n, t)
+                    masks = StepMasks(case.call_number, *x.shape[:2], n, t)
                     output, state = random_step(kind.name, params, x_t, state, masks)
                 else:
                     output, state = CELLS[kind.name](params, x_t, state)

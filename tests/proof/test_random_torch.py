@@ -1,0 +1,185 @@
+"""Random nets against `torch.nn`: kinds, sizes, lengths, directions and options drawn at will.
+
+The grid of `test_proof` has chosen rows; here hypothesis draws them. The weights go over by
+`rnn_xp.interop.to_torch`; outputs, final states and all gradients come from torch's own
+modules, packed sequences and automatic differentiation.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proof.oracles import worst
+
+from rnn_xp.cells import LSTMPCell, RNNCell
+from rnn_xp.interop import to_torch
+from rnn_xp.layers import Bidirectional, Stack, TimeCell, TimeGRU, TimeLSTM, TimeRNN
+
+torch = pytest.importorskip("torch")
+
+GATES = {"tanh": 1, "relu": 1, "lstm": 4, "lstmp": 4, "gru": 3}
+# Relative to the largest entry of the reference: outputs, gradients.
+TOLERANCES = {"float32": (1e-6, 5e-6), "float64": (1e-12, 1e-12)}
+SIZES = st.integers(1, 6)
+
+
+@st.composite
+def nets(draw):
+    """What a net is and how it is called; the numbers follow from `seed`."""
+    kind, N, T = draw(st.sampled_from(sorted(GATES))), draw(SIZES), draw(SIZES)
+    H = draw(st.integers(2, 6)) if kind == "lstmp" else draw(SIZES)
+    lengths = draw(st.none() | st.lists(st.integers(1, T), min_size=N, max_size=N))
+    return {
+        "kind": kind,
+        "dims": (N, T, draw(SIZES), H),
+        "P": draw(st.integers(1, H - 1)) if kind == "lstmp" else H,  # torch: less than H
+        "levels": draw(st.integers(1, 3)),
+        "directions": draw(st.integers(1, 2)),
+        "lengths": lengths,
+        "states": draw(st.booleans()),
+        "dtype": draw(st.sampled_from(sorted(TOLERANCES))),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+    }
+
+
+def layer(case, D, rng):
+    """One layer with weights of about 1 / sqrt(width)."""
+    kind, H, P = case["kind"], case["dims"][3], case["P"]
+
+    def weights(*shape):
+        values = rng.normal(size=shape) / np.sqrt(shape[0])
+        return values.astype(case["dtype"])
+
+    G = GATES[kind] * H
+    b = weights(2, G) if kind == "gru" else weights(1, G)[0]
+    params = [weights(D, G), weights(P, G), b]
+    if kind == "lstmp":
+        return TimeCell(LSTMPCell(*params, Wp=weights(H, P)))
+    if kind == "relu":
+        return TimeCell(RNNCell(*params, activation="relu"))
+    return {"tanh": TimeRNN, "lstm": TimeLSTM, "gru": TimeGRU}[kind](*params)
+
+
+def build(case, rng):
+    """``(net, the layers in torch's order, the state of the net from a list of theirs)``."""
+    levels, layers, D = [], [], case["dims"][2]
+    for _ in range(case["levels"]):
+        both = [layer(case, D, rng) for _ in range(case["directions"])]
+        levels.append(both[0] if len(both) == 1 else Bidirectional(*both))
+        layers += both
+        D = case["P"] * case["directions"]
+
+    def nested(states):
+        pairs = [states[i : i + len(both)] for i in range(0, len(states), len(both))]
+        return [pair[0] if len(pair) == 1 else pair for pair in pairs]
+
+    return Stack(levels), layers, nested
+
+
+def module_of(case, net):
+    """The same net as a module of torch."""
+    kind = case["kind"]
+    options = {"proj_size": case["P"]} if kind == "lstmp" else {}
+    if kind in ("tanh", "relu"):
+        options = {"nonlinearity": kind}
+    cls = {"lstm": torch.nn.LSTM, "lstmp": torch.nn.LSTM, "gru": torch.nn.GRU}
+    module = cls.get(kind, torch.nn.RNN)(
+        case["dims"][2],
+        case["dims"][3],
+        num_layers=case["levels"],
+        bidirectional=case["directions"] == 2,
+        batch_first=True,
+        dtype=getattr(torch, case["dtype"]),
+        **options,
+    )
+    module.load_state_dict({name: torch.from_numpy(a) for name, a in to_torch(net).items()})
+    return module
+
+
+def reference(case, net, xs, states, dhs, dfinals):
+    """Outputs and gradients by torch, by name; states and finals are (layers, N, width) each."""
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    module = module_of(case, net)
+    x = torch.tensor(xs, requires_grad=True)
+    start = [torch.tensor(s, requires_grad=True) for s in states]
+    given = None if not start else start[0] if len(start) == 1 else tuple(start)
+    if case["lengths"] is None:
+        hs, finals = module(x, given)
+    else:
+        packed = pack_padded_sequence(x, case["lengths"], batch_first=True, enforce_sorted=False)
+        hs, finals = module(packed, given)
+        hs, _ = pad_packed_sequence(hs, batch_first=True, total_length=xs.shape[1])
+    finals = finals if isinstance(finals, tuple) else (finals,)
+    upstream = [torch.tensor(d) for d in (dhs, *dfinals)]
+    torch.autograd.backward([hs, *finals], upstream)
+    outputs = {"hs": hs} | {f"final {k}": final for k, final in enumerate(finals)}
+    gradients = {"xs": x.grad} | {f"state {k}": s.grad for k, s in enumerate(start)}
+    gradients |= {name: p.grad for name, p in module.named_parameters()}
+    return tuple(
+        {name: a.detach().numpy() for name, a in found.items()} for found in (outputs, gradients)
+    )
+
+
+def own(case, built, xs, states, dhs, dfinals):
+    """Outputs and gradients of this package, with torch's names and layouts."""
+    net, layers, nested = built
+
+    def by_layer(parts):
+        tuples = [tuple(part[k] for part in parts) for k in range(len(layers))]
+        return nested([t if len(t) > 1 else t[0] for t in tuples])
+
+    def by_part(values):
+        columns = zip(*(v if isinstance(v, tuple) else (v,) for v in values), strict=True)
+        return [np.stack(column) for column in columns]
+
+    if states:
+        net.set_state(by_layer(states))
+    hs = net.forward(xs, lengths=case["lengths"])
+    finals = by_part([part.state for part in layers])
+    dxs = net.backward(dhs, dstate=by_layer(dfinals))
+    outputs = {"hs": hs} | {f"final {k}": final for k, final in enumerate(finals)}
+    starts = by_part([part.dstate for part in layers]) if states else []
+    gradients = {"xs": dxs} | {f"state {k}": d for k, d in enumerate(starts)}
+    suffixes = [
+        f"_l{level}{way}"
+        for level in range(case["levels"])
+        for way in ("", "_reverse")[: case["directions"]]
+    ]
+    for part, suffix in zip(layers, suffixes, strict=True):
+        gradients |= {name + suffix: g for name, g in torch_gradients(case, part).items()}
+    return outputs, gradients
+
+
+def torch_gradients(case, part):
+    """Gradients of a layer in the layout of torch: transposed, two biases with one gradient."""
+    dWx, dWh, db, *dWp = part.grads
+    db_ih, db_hh = db if db.ndim == 2 else (db, db)
+    found = {"weight_ih": dWx.T, "weight_hh": dWh.T, "bias_ih": db_ih, "bias_hh": db_hh}
+    return found | ({"weight_hr": dWp[0].T} if dWp else {})
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@settings(max_examples=40, derandomize=True, deadline=None, database=None)
+@given(case=nets())
+def test_a_random_net_is_that_of_torch(case):
+    N, T, D, H = case["dims"]
+    rng = np.random.default_rng(case["seed"])
+    built = build(case, rng)
+    count, P = len(built[1]), case["P"]
+    widths = (P, H) if case["kind"] in ("lstm", "lstmp") else (P,)
+
+    def numbers(*shape):
+        return rng.normal(size=shape).astype(case["dtype"])
+
+    xs = numbers(N, T, D)
+    states = [numbers(count, N, width) for width in widths] if case["states"] else []
+    dhs = numbers(N, T, P * case["directions"])
+    dfinals = [numbers(count, N, width) for width in widths]
+    found = own(case, built, xs, states, dhs, dfinals)
+    expected = reference(case, built[0], xs, states, dhs, dfinals)
+    for mine, theirs, tolerance in zip(found, expected, TOLERANCES[case["dtype"]], strict=True):
+        assert set(mine) == set(theirs)
+        assert {str(a.dtype) for a in mine.values()} == {case["dtype"]}
+        error, name = worst(mine, theirs)
+        assert error <= tolerance, f"{name} is off by {error:.2e}, tolerance {tolerance:.0e}"
