@@ -1,180 +1,108 @@
-"""A whole training step of a language model, against the same model in PyTorch.
+"""A whole training step of a language model: rnn_xp, PyTorch, JAX, Keras on JAX.
 
 Embedding, layers, affine, softmax, loss, backward, clipping and the update: all that a user
 waits for, on random token ids. Run ``python benchmarks/lm_step.py``.
 """
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from math import exp, log
 from typing import Any
 
-import numpy as np
-from timing import Worker, compare, options, serve, write
+from driver import OURS, Benchmark
+from lm_jax import build_jax, build_keras
+from lm_models import build_ours, build_torch, step_flops
+from records import Result, spread
+from timing import Job, Side, gemm, ours
 
-# The book's two models, with its batch sizes and clipping, and what the char-rnn and the
-# default of `rnn-xp train` are like.
-ROWS: list[dict[str, Any]] = [
-    {"name": "Rnnlm", "V": 10000, "D": 100, "H": 100, "layers": 1, "N": 20, "T": 35, "steps": 10},
-    {
-        **{"name": "BetterRnnlm", "V": 10000, "D": 650, "H": 650, "layers": 2, "N": 20, "T": 35},
-        **{"dropout": 0.5, "tied": True, "steps": 2},
-    },
-    {"name": "2x200", "V": 10000, "D": 200, "H": 200, "layers": 2, "N": 20, "T": 20, "steps": 8},
-    {"name": "chars 2x128", "V": 65, "D": 128, "H": 128, "layers": 2, "N": 50, "T": 50, "steps": 8},
-    {"name": "chars 2x512", "V": 65, "D": 512, "H": 512, "layers": 2, "N": 50, "T": 50, "steps": 2},
-    {
-        "name": "5000 2x256",
-        "V": 5000,
-        "D": 256,
-        "H": 256,
-        "layers": 2,
-        "N": 32,
-        "T": 35,
-        "steps": 4,
-    },
-    {
-        **{"name": "Rnnlm gru", "cell": "gru", "V": 10000, "D": 100, "H": 100, "layers": 1},
-        "N": 20,
-        "T": 35,
-        "steps": 10,
-    },
-    {
-        **{"name": "Rnnlm rnn", "cell": "rnn", "V": 10000, "D": 100, "H": 100, "layers": 1},
-        "N": 20,
-        "T": 35,
-        "steps": 10,
-    },
+RIVALS = ("PyTorch", "JAX")
+
+
+def model(
+    name: str, V: int, H: int, layers: int, N: int, T: int, cell: str = "lstm", **more: Any
+) -> Job:
+    """A row: embedding and layers are of one width in all of them."""
+    sizes = {"V": V, "D": H, "H": H, "layers": layers, "N": N, "T": T}
+    return {"name": name, "cell": cell, **sizes, **more}
+
+
+# The book's models with its sizes of batches, char-rnn's default and its large model, and what
+# is between.
+ROWS = [
+    model("book Rnnlm", 10000, 100, 1, 20, 35),
+    model("words 2x650", 10000, 650, 2, 20, 35),
+    model("book BetterRnnlm", 10000, 650, 2, 20, 35, dropout=0.5, tied=True, random=True),
+    model("words 2x200", 10000, 200, 2, 20, 20),
+    model("char-rnn 2x128", 65, 128, 2, 50, 50),
+    model("char-rnn 2x512", 65, 512, 2, 50, 50),
+    model("words 2x256", 5000, 256, 2, 32, 35),
+    model("Rnnlm of GRU", 10000, 100, 1, 20, 35, "gru"),
+    model("Rnnlm of RNN", 10000, 100, 1, 20, 35, "rnn"),
+    model("char-rnn of GRU", 65, 128, 2, 50, 50, "gru"),
+    model("char-rnn of RNN", 65, 128, 2, 50, 50, "rnn"),
+    model("book SimpleRnnlm", 418, 100, 1, 10, 5, "rnn"),
 ]
-CLIP = 0.25
-LR = 20.0
+QUICK = [
+    model("lstm", 50, 12, 2, 3, 5),
+    model("tied lstm", 50, 12, 1, 3, 5, tied=True),
+    model("gru", 50, 12, 1, 3, 5, "gru"),
+    model("rnn", 50, 12, 1, 3, 5, "rnn"),
+]
+SIDES = {
+    **ours(build_ours),
+    "PyTorch": Side(build_torch, ("numpy", "torch")),
+    "JAX": Side(build_jax, ("numpy", "jax"), "jax"),
+    "Keras": Side(build_keras, ("numpy", "keras", "jax"), "jax", {"KERAS_BACKEND": "jax"}),
+    "gemm": Side(gemm, ("numpy",)),
+}
 
 
-def batches(job: dict[str, Any]) -> Callable[[], tuple[Any, Any]]:
-    """Return a function that gives random ids with word-like frequencies, (N, T) twice."""
-    rng = np.random.default_rng(0)
-    shape = (job["N"], job["T"] + 1)
-    ids = np.minimum(rng.zipf(1.2, size=(8, *shape)) - 1, job["V"] - 1)
-    turn = iter(range(10**9))
-
-    def next_batch() -> tuple[Any, Any]:
-        chosen = ids[next(turn) % len(ids)]
-        return chosen[:, :-1], chosen[:, 1:]
-
-    return next_batch
+def against_faster(result: Result, side: str) -> dict[str, float] | None:
+    """Ratio to the faster of PyTorch and JAX."""
+    found = result["ratios"].get(side, {})
+    ratios = [found[rival] for rival in RIVALS if rival in found]
+    return min(ratios, key=lambda r: r["median"]) if ratios else None
 
 
-def build_ours(job: dict[str, Any]) -> Callable[[], int]:
-    """One step of rnn_xp on NumPy."""
-    from rnn_xp.models import Rnnlm
-    from rnn_xp.optim import SGD, clip_coefficient
-
-    model = Rnnlm(
-        job["V"],
-        job["D"],
-        job["H"],
-        cell=job.get("cell", "lstm"),
-        layers=job["layers"],
-        dropout=job.get("dropout", 0.0),
-        tied=job.get("tied", False),
-        backend="numpy",
-    )
-    optimizer = SGD(lr=LR / 100)
-    next_batch = batches(job)
-    kernels = model.backend.kernels("float32")
-    segments = model.segments()
-    params, grads = [p for p, _ in segments], [g for _, g in segments]
-
-    def step() -> int:
-        xs, ts = next_batch()
-        model.forward(xs, ts)
-        model.backward()
-        scale, ok = clip_coefficient(kernels.global_norm(grads), CLIP)
-        optimizer.update(params, grads, scale=scale, ok=ok)
-        return int(xs.size)
-
-    return step
+def columns(result: Result) -> dict[str, str]:
+    """A row of the table."""
+    row, sides = result["row"], result["sides"]
+    present = [side for side in OURS if side in sides]
+    sizes = ("V", "H", "layers")
+    cells = {"model": row["name"], "cell": row["cell"], **{name: str(row[name]) for name in sizes}}
+    cells["N x T"] = f"{row['N']} x {row['T']}"
+    for name, side in sides.items():
+        if name != "gemm":
+            cells[f"{name}, tokens/s"] = f"{side['per_second']:,.0f}"
+    for side in present:
+        ratio = against_faster(result, side)
+        if ratio:
+            cells[f"{side}: times the faster rival"] = spread(ratio)
+    for side in present:
+        rate = step_flops(row) / (row["N"] * row["T"]) * sides[side]["per_second"]
+        share = rate / sides["gemm"]["per_second"]
+        cells[f"{side}: GFLOP/s (share)"] = f"{rate / 1e9:.0f} ({share:.0%})"
+    memory = [f"{sides[s]['job_bytes'] / 2**20:.0f}" for s in (*present, "PyTorch") if s in sides]
+    cells["memory, MiB"] = " / ".join(memory)
+    return cells
 
 
-def build_torch(job: dict[str, Any]) -> Callable[[], int]:
-    """The same step in PyTorch."""
-    import torch
-
-    V, D, H = job["V"], job["D"], job["H"]
-    kinds = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
-    dropout = job.get("dropout", 0.0)
-
-    class Model(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = torch.nn.Embedding(V, D)
-            self.dropout = torch.nn.Dropout(dropout)
-            kind = kinds[job.get("cell", "lstm")]
-            inner = dropout if job["layers"] > 1 else 0.0
-            self.rnn = kind(D, H, job["layers"], batch_first=True, dropout=inner)
-            self.output = torch.nn.Linear(H, V)
-            if job.get("tied", False):
-                self.output.weight = self.embedding.weight
-
-        def forward(self, xs: Any, state: Any) -> Any:
-            hs, state = self.rnn(self.dropout(self.embedding(xs)), state)
-            return self.output(self.dropout(hs)), state
-
-    model = Model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=LR / 100)
-    criterion = torch.nn.CrossEntropyLoss()
-    next_batch = batches(job)
-    state: Any = None
-
-    def step() -> int:
-        nonlocal state
-        xs, ts = next_batch()
-        if isinstance(state, tuple):
-            state = tuple(s.detach() for s in state)
-        elif state is not None:
-            state = state.detach()
-        scores, state = model(torch.from_numpy(np.ascontiguousarray(xs)), state)
-        targets = torch.from_numpy(np.ascontiguousarray(ts)).reshape(-1)
-        optimizer.zero_grad()
-        criterion(scores.reshape(-1, V), targets).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
-        return int(xs.size)
-
-    return step
+def summary(results: list[Result]) -> str:
+    """Geometric means of the ratios, and the yardstick."""
+    text = []
+    for side in OURS:
+        found = [(result["row"]["cell"], against_faster(result, side)) for result in results]
+        for label, cells in (("LSTM", ("lstm",)), ("GRU and RNN", ("gru", "rnn"))):
+            logs = [log(ratio["median"]) for cell, ratio in found if ratio and cell in cells]
+            if logs:
+                text.append(f"{side}, {label} rows: {exp(sum(logs) / len(logs)):.2f}")
+    rates = [result["sides"]["gemm"]["per_second"] / 1e9 for result in results]
+    yardstick = f"Products of 2048 x 2048: {min(rates):.0f} to {max(rates):.0f} GFLOP/s."
+    means = f"Geometric mean of the ratios: {'; '.join(text)}. " if text else ""
+    return means + yardstick
 
 
-def main() -> None:
-    """Measure every row and write the results."""
-    parser = options(__doc__ or "", rounds=15)
-    arguments = parser.parse_args()
-    results = []
-    for row in ROWS:
-        if arguments.only not in row["name"]:
-            continue
-        workers = {
-            side: Worker(Path(__file__), {**row, "side": side, "names": names}, arguments.threads)
-            for side, names in (("rnn_xp", ["numpy"]), ("torch", ["torch", "numpy"]))
-        }
-        result = {"row": row, "threads": arguments.threads, **compare(workers, arguments.rounds)}
-        for worker in workers.values():
-            worker.close()
-        results.append(result)
-        ours, theirs = result["workers"]["rnn_xp"], result["workers"]["torch"]
-        ratio = result["speed_ratio"]["torch"]
-        print(
-            f"{row['name']:12} rnn_xp {ours['tokens_per_second']:7d} tokens/s "
-            f"{ours['peak_bytes'] / 2**20:5.0f} MiB   torch {theirs['tokens_per_second']:7d} "
-            f"tokens/s {theirs['peak_bytes'] / 2**20:5.0f} MiB   ratio {ratio['median']:.2f} "
-            f"({ratio['min']:.2f} to {ratio['max']:.2f})",
-            flush=True,
-        )
-    if not arguments.dry:
-        print(f"wrote {write('lm_step', results)}")
-
+BENCHMARK = Benchmark(
+    __file__, ROWS, QUICK, SIDES, columns, rounds=7, summary=summary, optional=("Keras",)
+)
 
 if __name__ == "__main__":
-    if "--worker" in sys.argv:
-        serve(lambda job: (build_ours if job["side"] == "rnn_xp" else build_torch)(job))
-    else:
-        main()
+    BENCHMARK.main(__doc__)

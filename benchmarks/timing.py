@@ -1,60 +1,135 @@
-"""Fair timing on noisy machines: both sides in one run, taking turns.
+"""Fair timing on noisy machines: all sides in one run, taking turns.
 
 Each competitor is a worker process of its own (its own libraries, threads and interpreter)
-that builds its job once and then waits. The driver asks them in turn, A B A B ..., for one
-timed round each; the result is the median of the ratios of neighbouring rounds, which moves
-far less from run to run than either time does.
+that builds its job once and then waits. The driver asks them in turn, A B C A B C ..., for one
+timed round each; the result is the median of the ratios within a turn, which moves far less
+from run to run than any of the times does. The first three steps of all sides must give the
+same values (losses, say): only equal work is compared.
 """
 
-import argparse
+import importlib
 import json
+import math
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-PAUSE = 0.3  # seconds between two turns
+from records import Result, versions
+
+PAUSE = 0.2  # seconds between two turns: idle threads spin for a while before they sleep
+ROUND = 0.2  # seconds that a round takes, about
+WARM_UP = 3  # steps
+TOLERANCE = 1e-4
+
+Job = dict[str, Any]
+# Does one step. Returns how many units (tokens, say) it worked on, and a value that other sides
+# must have, too: a number, or a function that computes it. None is not compared.
+Step = Callable[[], tuple[int, Any]]
 
 
-def serve(build: Callable[[dict[str, Any]], Callable[[], int]]) -> None:
-    """Be a worker: build a job from the argument, then time rounds of it on request.
+@dataclass(frozen=True)
+class Side:
+    """A competitor.
 
-    Parameters
+    Attributes
     ----------
     build : callable
-        Takes the job's description and returns a function that does one step and returns
-        the number of tokens it worked on.
+        From the description of a job to its step.
+    packages : tuple of str
+        What it needs, and whose versions are written down.
+    interpreter : str
+        "" for the one that runs the script, "jax" for the one that ``--python-jax`` names.
+    variables : dict
+        Added to the environment.
     """
-    job = json.loads(sys.argv[-1])
-    before = peak_bytes()
-    step = build(job)
-    for _ in range(job.get("warm_up", 3)):
-        step()
-    reply: dict[str, Any] = {"versions": versions(job["names"])}
+
+    build: Callable[[Job], Step]
+    packages: tuple[str, ...]
+    interpreter: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def ours(build: Callable[[Job], Step]) -> dict[str, Side]:
+    """rnn_xp with NumPy alone, and with its compiled extra."""
+    return {
+        "rnn_xp": Side(build, ("numpy",), variables={"RNN_XP_KERNELS": "numpy"}),
+        "rnn_xp[fast]": Side(build, ("numpy", "numba"), variables={"RNN_XP_KERNELS": "auto"}),
+    }
+
+
+def gemm(job: Job) -> Step:
+    """The yardstick: a large product of NumPy's own library; a unit is an operation."""
+    import numpy as np
+
+    n = job.get("gemm", 2048)
+    a, out = np.ones((n, n), np.float32), np.empty((n, n), np.float32)
+
+    def step() -> tuple[int, Any]:
+        np.matmul(a, a, out=out)
+        return 2 * n**3, None
+
+    return step
+
+
+def serve(side: Side) -> None:
+    """Be a worker: build jobs and time rounds of them on request.
+
+    A job with ``fresh`` starts processes of its own in its step: nothing of it is to be warm.
+    """
+    imported, step, steps, fresh = 0, None, 1, False
     for line in sys.stdin:
-        # The first message only asks for the versions.
-        if line.strip() == "round":
-            step()  # wakes this side's threads
-            tokens, start = 0, time.perf_counter()
-            for _ in range(job["steps"]):
-                tokens += step()
-            seconds = time.perf_counter() - start
-            reply = {"seconds": seconds, "tokens": tokens, "peak_bytes": peak_bytes()}
-            reply["job_bytes"] = reply["peak_bytes"] - before
+        request = json.loads(line)
+        if "build" in request:
+            fresh, step = request["build"].get("fresh", False), None  # frees the last job
+            if not (fresh or imported):
+                for name in side.packages:
+                    importlib.import_module(name)
+                imported = peak_bytes()
+            step = side.build(request["build"])
+            values = []
+            for _ in range(1 if fresh else WARM_UP):
+                start = time.perf_counter()
+                value = step()[1]
+                values.append(value() if callable(value) else value and float(value))
+                steps = max(1, round(request["seconds"] / (time.perf_counter() - start)))
+            reply = {"versions": versions(side.packages), "values": values}
+        elif step is None:
+            raise RuntimeError("a worker was asked for a round before it was given a job")
+        else:
+            if not fresh:
+                wait_for(step()[1])  # wakes this side's threads
+            units, value, start = 0, None, time.perf_counter()
+            for _ in range(steps):
+                done, value = step()
+                units += done
+            wait_for(value)
+            reply = {"seconds": time.perf_counter() - start, "units": units}
+        reply |= {"peak_bytes": peak_bytes(), "job_bytes": peak_bytes() - imported}
         print(json.dumps(reply), flush=True)
+
+
+def wait_for(value: Any) -> None:
+    """Wait for what runs asynchronously."""
+    if not callable(value) and value is not None:
+        float(value)
 
 
 def peak_bytes() -> int:
     """Largest resident memory of this process so far."""
-    # Linux reports kibibytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Unlike getrusage's, this figure does not begin with that of the parent process.
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    kilo = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo
 
 
 class Worker:
@@ -63,33 +138,49 @@ class Worker:
     Parameters
     ----------
     script : path
-        Runs `serve` when started with ``--worker`` and a job.
-    job : dict
-        What the worker builds; ``steps`` is the number of steps of a round.
+        Serves `name` when started with ``--worker name``.
+    name : str
+    side : Side
     threads : int
-        For OpenBLAS, MKL and OpenMP alike.
-    python : path
-        Interpreter, for a competitor that needs another version.
+        For OpenBLAS, MKL, OpenMP and Numba alike; what has no such variable (XLA) counts the
+        processors that the process may use.
+    python : str
+        Interpreter.
     """
 
-    def __init__(self, script: Path, job: dict[str, Any], threads: int, python: str | None = None):
-        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-        environment = dict(os.environ, **{name: str(threads) for name in names})
+    def __init__(self, script: str | Path, name: str, side: Side, threads: int, python: str):
+        libraries = ("OPENBLAS", "OMP", "MKL", "NUMBA")
+        counts = {f"{library}_NUM_THREADS": str(threads) for library in libraries}
+        environment = os.environ | counts | side.variables
         # Each library shall choose the kernels for this processor by itself.
-        for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS"):
-            environment.pop(name, None)
+        for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS"):
+            environment.pop(variable, None)
+        self.versions: dict[str, str] = {}
+        self.values: list[float | None] = []
         self._process = subprocess.Popen(
-            [python or sys.executable, str(script), "--worker", json.dumps(job)],
+            [python, str(script), "--worker", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
-        self.versions = self._ask("versions")["versions"]
+        if side.interpreter == "jax" and hasattr(os, "sched_setaffinity"):
+            allowed = sorted(os.sched_getaffinity(0))[:threads]
+            os.sched_setaffinity(self._process.pid, allowed)
+
+    def start(self, job: Job, seconds: float) -> None:
+        """Begin to build a job whose rounds take about so long."""
+        self._send({"build": job, "seconds": seconds})
+
+    def wait(self) -> None:
+        """Wait until the job is built."""
+        reply = self._receive()
+        self.versions, self.values = reply["versions"], reply["values"]
 
     def round(self) -> dict[str, Any]:
         """Time one round."""
-        return self._ask("round")
+        self._send({})
+        return self._receive()
 
     def close(self) -> None:
         """End the process."""
@@ -97,11 +188,15 @@ class Worker:
             self._process.stdin.close()
         self._process.wait()
 
-    def _ask(self, word: str) -> dict[str, Any]:
-        if self._process.stdin is None or self._process.stdout is None:
+    def _send(self, request: dict[str, Any]) -> None:
+        if self._process.stdin is None:
             raise RuntimeError("the worker has no pipes")
-        self._process.stdin.write(word + "\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
+
+    def _receive(self) -> dict[str, Any]:
+        if self._process.stdout is None:
+            raise RuntimeError("the worker has no pipes")
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"a worker ended early with exit code {self._process.wait()}")
@@ -109,95 +204,59 @@ class Worker:
         return answer
 
 
-def compare(workers: dict[str, Worker], rounds: int) -> dict[str, Any]:
-    """Let the workers take turns; the first one is measured against each of the others.
+def compare(workers: dict[str, Worker], rounds: int, pause: float = PAUSE) -> Result:
+    """Let the workers take turns.
 
     Returns
     -------
     dict
-        For each worker ``tokens_per_second`` (median), ``peak_bytes`` of the process and
-        ``job_bytes``, that less what the bare interpreter took; for each rival
-        ``speed_ratio``: how many times its speed the first one has, as median, minimum and
-        maximum over the pairs.
+        ``sides``: for each worker ``per_second`` (median units), ``peak_bytes`` of the process,
+        ``job_bytes``, that less what it took to import the libraries, ``value`` and
+        ``versions``. ``ratios[a][b]``: how many times the speed of b the side a has, as
+        median, minimum and maximum over the rounds.
     """
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for _ in range(rounds):
         for name, worker in workers.items():
-            # The other side's idle threads spin for a while before they sleep.
-            time.sleep(PAUSE)
+            time.sleep(pause)
             taken[name].append(worker.round())
-    first, *rivals = workers
-    result: dict[str, Any] = {"rounds": rounds, "workers": {}, "speed_ratio": {}}
+    speeds = {name: [r["units"] / r["seconds"] for r in rows] for name, rows in taken.items()}
+    result: Result = {"rounds": rounds, "sides": {}, "ratios": {name: {} for name in workers}}
     for name, rows in taken.items():
-        speeds = [r["tokens"] / r["seconds"] for r in rows]
-        result["workers"][name] = {
-            "tokens_per_second": round(statistics.median(speeds)),
-            "milliseconds_per_round": round(1e3 * statistics.median(r["seconds"] for r in rows), 2),
+        result["sides"][name] = {
+            "per_second": float(f"{statistics.median(speeds[name]):.5g}"),
             "peak_bytes": rows[-1]["peak_bytes"],
             "job_bytes": rows[-1]["job_bytes"],
+            "value": workers[name].values[0],
             "versions": workers[name].versions,
         }
-    for rival in rivals:
-        pairs = zip(taken[first], taken[rival], strict=True)
-        ratios = sorted(b["seconds"] / a["seconds"] for a, b in pairs)
-        result["speed_ratio"][rival] = {
-            "median": round(statistics.median(ratios), 3),
-            "min": round(ratios[0], 3),
-            "max": round(ratios[-1], 3),
-        }
+        for other in workers:
+            if other != name:
+                pairs = zip(speeds[name], speeds[other], strict=True)
+                ratios = sorted(mine / theirs for mine, theirs in pairs)
+                result["ratios"][name][other] = {
+                    "median": round(statistics.median(ratios), 3),
+                    "min": round(ratios[0], 3),
+                    "max": round(ratios[-1], 3),
+                }
     return result
 
 
-def versions(names: list[str]) -> dict[str, str]:
-    """Versions of Python and of installed packages."""
-    from importlib.metadata import version
+def check_equal_work(workers: dict[str, Worker], row: Job) -> None:
+    """Raise unless all sides got the same values in their first steps.
 
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def machine() -> dict[str, Any]:
-    """Return what a reader needs to know of this machine."""
-    model = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        model += " (no /proc/cpuinfo)"
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.system()}
-
-
-def commit() -> str:
-    """Return the short hash of the checkout, with a + if it has changes."""
-    here = Path(__file__).parent
-    try:
-        text = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return text.strip()
-
-
-def write(name: str, rows: list[dict[str, Any]]) -> Path:
-    """Write rows as JSON lines to ``results/<name>.jsonl``, with machine and commit."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.jsonl"
-    stamp = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "machine": machine()}
-    path.write_text("".join(json.dumps({**row, **stamp}) + "\n" for row in rows))
-    return path
-
-
-def options(description: str, rounds: int) -> argparse.ArgumentParser:
-    """Return the options that every benchmark has."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"pairs (default {rounds})")
-    parser.add_argument("--threads", type=int, default=2, help="threads of each side (default 2)")
-    parser.add_argument("--only", default="", help="only rows whose name contains this")
-    parser.add_argument("--dry", action="store_true", help="print, but do not write results")
-    return parser
+    In rows with ``check`` in all of them; in others only in the first, for PyTorch's two
+    biases in one sum learn twice as fast. Not in those with ``random``.
+    """
+    if row.get("random"):
+        return
+    count = WARM_UP if row.get("check") else 1
+    values = {n: w.values[:count] for n, w in workers.items() if w.values[0] is not None}
+    first, *others = values
+    for other in others:
+        for mine, theirs in zip(values[first], values[other], strict=True):
+            if not math.isclose(mine or 0, theirs or 0, rel_tol=TOLERANCE):
+                raise RuntimeError(
+                    f"{row['name']}: {first} computes {values[first]}, {other} {values[other]}: "
+                    "not the same work"
+                )
