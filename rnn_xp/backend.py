@@ -6,7 +6,8 @@ This is the only module that asks which backend it is talking to.
 ``cupy``, ``auto`` (CuPy if it proves usable, else NumPy), or another library that
 ``array-api-compat`` knows (``torch``, ``array_api_strict``), each with an optional
 ``:device``, as in ``cupy:1``. It is read when first needed and can change while the
-program runs. ``RNN_XP_KERNELS`` is ``auto`` (if unset), ``generic`` or ``strict``.
+program runs. ``RNN_XP_KERNELS`` is ``auto`` (if unset), ``numpy`` (no compiled kernels),
+``generic`` or ``strict``.
 """
 
 import importlib
@@ -23,9 +24,10 @@ from rnn_xp.cupy_probe import cupy_problem, one_line
 from rnn_xp.errors import BackendFallbackWarning, BackendUnavailable
 from rnn_xp.kernels import GENERIC, FastKernels, Kernels, select
 from rnn_xp.namespace import namespace_of
+from rnn_xp.numba_probe import COMPILED_DTYPES, numba_problem
 
 KNOWN = ("numpy", "cupy", "torch", "array_api_strict")
-KERNEL_MODES = ("auto", "generic", "strict")
+KERNEL_MODES = ("auto", "numpy", "generic", "strict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def backend_of(array: Array) -> Backend:
 
 
 def kernel_mode() -> str:
-    """``RNN_XP_KERNELS``: "auto", "generic" or "strict"."""
+    """``RNN_XP_KERNELS``: "auto", "numpy", "generic" or "strict"."""
     mode = os.environ.get("RNN_XP_KERNELS", "").strip() or "auto"
     if mode not in KERNEL_MODES:
         raise ValueError(f"RNN_XP_KERNELS={mode!r}, expected one of {', '.join(KERNEL_MODES)}")
@@ -259,7 +261,19 @@ def _kernels(name: str, dtype: str, mode: str) -> Kernels:
         return GENERIC
     room = "cpu" if name == "numpy" else "cuda"
     fast: list[FastKernels] = importlib.import_module(f"rnn_xp.kernels.{room}").FAST
+    if mode != "generic" and dtype in COMPILED_DTYPES and compiled_problem(name, mode) is None:
+        compiled: list[FastKernels] = importlib.import_module("rnn_xp.kernels.compiled").FAST
+        fast = [*fast, *compiled]
     return select(name, fast, dtype, mode)
+
+
+def compiled_problem(name: str, mode: str) -> str | None:
+    """Why backend `name` uses no compiled kernels in kernel mode `mode`; None if it does."""
+    if name != "numpy":
+        return f"they are for NumPy, not {name}"
+    if mode in ("numpy", "generic"):
+        return f"RNN_XP_KERNELS={mode} goes without them"
+    return numba_problem()
 
 
 def _library(array: Array) -> str:

@@ -1,15 +1,30 @@
 """Fixtures that all tests share: the backends, and an environment without surprises."""
 
+import hashlib
 import os
+from pathlib import Path
 
 import backends
 import numpy as np
 import pytest
 
+import rnn_xp
+
+COMPILED = Path(rnn_xp.__file__).parent / "kernels" / "compiled"
+
 # What a user has set must not decide what the tests test. At import, so that it holds for
 # subprocesses and for what reads it while modules are collected.
 for _name in ("RNN_BACKEND", "RNN_XP_KERNELS"):
     os.environ.pop(_name, None)
+
+
+def pytest_configure(config):
+    """Keep what Numba compiles by the contents of all sources: it looks at one file at a time."""
+    if "NUMBA_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
+        digest = hashlib.sha256()
+        for source in sorted(COMPILED.glob("*.py")):
+            digest.update(source.read_bytes())
+        os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{digest.hexdigest()[:16]}"))
 
 
 def pytest_report_header(config):

@@ -53,15 +53,29 @@ def _machine_text(machine: dict[str, Any]) -> str:
     tables = kernels["by_dtype"]
     same = len({tuple(table.values()) for table in tables.values()}) == 1
     for dtype, table in list(tables.items())[: 1 if same else None]:
-        for kind in ("fast", "generic"):
+        for kind in ("compiled", "fast", "generic"):
             names = [p for p in PRIMITIVES if table[p] == kind]
+            if not names and kind == "compiled":
+                continue
             lines += _wrapped(f"  {kind}" if same else f"  {kind}, {dtype}", names or ["none"])
+    lines.append(f"  {_numba_text(kernels['numba'])}")
     if kernels["mode"] != "auto":
         lines.append(f"  (RNN_XP_KERNELS is {kernels['mode']})")
     lines += ["", "extras"]
     for name, extra in machine["extras"].items():
         lines.append(f"  {name:18}{extra['version'] or 'no':10} {extra['used_for']}")
     return "\n".join(lines)
+
+
+def _numba_text(numba: dict[str, Any]) -> str:
+    if numba["problem"] is not None:
+        return f"no compiled kernels: {numba['problem']}"
+    if numba["cache_on_disk"]:
+        return f"numba {numba['version']} compiles at the first call and keeps the result on disk"
+    return (
+        f"numba {numba['version']} compiles in every process: it finds no folder to keep the "
+        "result in; set NUMBA_CACHE_DIR"
+    )
 
 
 def _wrapped(head: str, words: list[str], width: int = 100) -> list[str]:

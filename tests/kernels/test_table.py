@@ -10,8 +10,9 @@ from rnn_xp.backend import get_backend
 from rnn_xp.errors import StaleCacheError
 from rnn_xp.kernels import GENERIC, PRIMITIVES, Workspace, kernel_report
 from rnn_xp.layers import TimeGRU, TimeLSTM, TimeRNN
+from rnn_xp.numba_probe import numba_problem
 
-ROOMS = ("cpu", "cuda")
+ROOMS = ("cpu", "cuda", *(["compiled"] if numba_problem() is None else []))
 # Functions that share the format of what one keeps for the other.
 PAIRS = [(p, p.replace("forward", "backward")) for p in PRIMITIVES if p.endswith("_forward")]
 
@@ -55,7 +56,8 @@ def test_fast_kernels_have_the_signature_of_the_specification(fast):
             ], name
 
 
-def test_every_pair_of_numpy_recurrent_kernels_is_fast():
+def test_every_pair_of_numpy_recurrent_kernels_is_fast(monkeypatch):
+    monkeypatch.setenv("RNN_XP_KERNELS", "numpy")
     report = kernel_report(get_backend("numpy").kernels("float32"))
     for forward, backward in PAIRS:
         assert report[forward] == report[backward] == "fast"

@@ -56,7 +56,7 @@ def test_float64(name, size, masked):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("mode", ["auto", "generic"])
+@pytest.mark.parametrize("mode", ["auto", "numpy", "generic"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_float32_against_itself_in_float64(name, size, mode):
     """Both kernels lose only what float32 must; the weights are rounded, so a bit more."""

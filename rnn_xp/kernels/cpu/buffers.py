@@ -71,14 +71,20 @@ class Run:
         return max(1, min(self.T, CHUNK_BYTES // max(1, step)))
 
 
-def begin(x: Array, Wx: Array, Wh: Array, mask: Array | None, workspace: Any) -> Run:
-    """Take over the input and start a new generation of the buffers."""
+def begin(
+    x: Array, Wx: Array, Wh: Array, mask: Array | None, workspace: Any, *, hold: bool = True
+) -> Run:
+    """Take over the input and start a new generation of the buffers.
+
+    Without `hold` the rows that are masked are left out of `Run.held`.
+    """
     T, N, D = x.shape
     workspace = Workspace() if workspace is None else workspace
     generation = workspace.renew()
     held: list[Any] = [None] * T
     if mask is not None and not mask.all():
-        held = [None if step.all() else np.flatnonzero(~step) for step in mask]
+        if hold:
+            held = [None if step.all() else np.flatnonzero(~step) for step in mask]
         given, x = x, workspace.get("x", (T, N, D), x)
         np.copyto(x, given)
         x[~mask] = 0  # not a product with the mask: the input may be NaN there

@@ -6,11 +6,13 @@ rows that fit the second-level cache, so its passes do not go to memory. And the
 to the narrow sides of the products that follow (H wide instead of V).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from rnn_xp._typing import Array
+from rnn_xp.kernels.cpu.threads import run_side_by_side
 from rnn_xp.kernels.table import FastKernels
 from rnn_xp.kernels.workspace import Workspace
 
@@ -20,18 +22,15 @@ CHUNK_BYTES = 16 << 20
 BLOCK_BYTES = 512 << 10
 MIN_ROWS = 32
 
+# (logits, ids, *, bias, gradient) -> (losses, totals): see `_exponentials`.
+Exponentials = Callable[..., tuple[Array, Array]]
+
 
 def softmax_cross_entropy(
     logits: Array, targets: Any, *, scale: Any = None
 ) -> tuple[Array, Array | None]:
     """See `rnn_xp.kernels.generic.loss.softmax_cross_entropy`."""
-    work = np.array(logits, order="C")
-    losses, totals = _exponentials(work, targets.ids, gradient=scale is not None)
-    _zero_ignored(targets.valid, losses, work)
-    if scale is None:
-        return losses, None
-    work *= _row_factors(totals, targets.valid, scale)[:, None]
-    return losses, work
+    return softmax_with(_exponentials, logits, targets, scale)
 
 
 def affine_softmax_cross_entropy(
@@ -46,6 +45,34 @@ def affine_softmax_cross_entropy(
     workspace: Any = None,
 ) -> tuple[Array, Array | None]:
     """See `rnn_xp.kernels.generic.loss.affine_softmax_cross_entropy`."""
+    return affine_softmax_with(_exponentials, x, W, b, targets, transposed, grads, scale, workspace)
+
+
+def softmax_with(
+    exponentials: Exponentials, logits: Array, targets: Any, scale: Any
+) -> tuple[Array, Array | None]:
+    """`softmax_cross_entropy` on any passes that do what `_exponentials` does."""
+    work = np.array(logits, order="C")
+    losses, totals = exponentials(work, targets.ids, bias=None, gradient=scale is not None)
+    _zero_ignored(targets.valid, losses, work)
+    if scale is None:
+        return losses, None
+    work *= _row_factors(totals, targets.valid, scale)[:, None]
+    return losses, work
+
+
+def affine_softmax_with(
+    exponentials: Exponentials,
+    x: Array,
+    W: Array,
+    b: Array | None,
+    targets: Any,
+    transposed: bool,
+    grads: list[Array] | None,
+    scale: Any,
+    workspace: Any,
+) -> tuple[Array, Array | None]:
+    """`affine_softmax_cross_entropy` on any passes that do what `_exponentials` does."""
     work = Workspace() if workspace is None else workspace
     matrix = W.T if transposed else W  # (H, V)
     M, V = x.shape[0], matrix.shape[1]
@@ -58,7 +85,7 @@ def affine_softmax_cross_entropy(
         logits = work.get("logits", (chunk_rows, V), x)[: stop - start]
         np.matmul(rows, matrix, out=logits)
         chosen = targets.rows(start, stop)
-        losses[start:stop], totals = _exponentials(
+        losses[start:stop], totals = exponentials(
             logits, chosen.ids, bias=b, gradient=grads is not None
         )
         if grads is None or dx is None:
@@ -95,7 +122,7 @@ def _chunk_rows(M: int, row_bytes: int) -> int:
 
 
 def _exponentials(
-    logits: Array, ids: Array, *, bias: Array | None = None, gradient: bool
+    logits: Array, ids: Array, *, bias: Array | None, gradient: bool
 ) -> tuple[Array, Array]:
     """Turn logits (without `bias`) into exponentials, in place; losses and row sums.
 
@@ -107,7 +134,8 @@ def _exponentials(
     totals = np.empty(M, dtype=logits.dtype)
     block = max(1, BLOCK_BYTES // (V * logits.dtype.itemsize))
     numbers = np.arange(min(block, M))
-    for start in range(0, M, block):
+
+    def run(start: int) -> None:
         a = logits[start : start + block]
         rows, columns = numbers[: len(a)], ids[start : start + block]
         total = totals[start : start + block]
@@ -122,6 +150,8 @@ def _exponentials(
             np.subtract(np.log(total), picked, out=losses[start : start + block])
             if gradient:
                 a[rows, columns] -= total
+
+    run_side_by_side(run, range(0, M, block))
     return losses, totals
 
 

@@ -28,7 +28,7 @@ def global_norm(arrays: list[Array]) -> Array:
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for array in arrays:
-            for (block,) in _blocks([], [array]):
+            for (block,) in blocks_of([], [array]):
                 total += float(np.dot(block, block))
         return np.asarray(math.sqrt(total), dtype=arrays[0].dtype)
 
@@ -41,7 +41,7 @@ def sgd_update(
         return
     rate, keep = lr * float(scale), 1.0 - lr * weight_decay
     (scratch,) = _scratch(p, 1)
-    for p_, g_ in _blocks([p], [g]):
+    for p_, g_ in blocks_of([p], [g]):
         step = scratch[: p_.size]
         np.multiply(g_, rate, out=step)
         if weight_decay:
@@ -57,7 +57,7 @@ def momentum_update(
         return
     rate = lr * float(scale)
     (scratch,) = _scratch(p, 1)
-    for p_, v_, g_ in _blocks([p, v], [g]):
+    for p_, v_, g_ in blocks_of([p, v], [g]):
         step = scratch[: p_.size]
         np.multiply(g_, rate, out=step)
         np.multiply(v_, momentum, out=v_)
@@ -73,7 +73,7 @@ def nesterov_update(
         return
     rate = lr * float(scale)
     (scratch,) = _scratch(p, 1)
-    for p_, v_, g_ in _blocks([p, v], [g]):
+    for p_, v_, g_ in blocks_of([p, v], [g]):
         step = scratch[: p_.size]
         np.multiply(g_, rate, out=step)
         np.subtract(p_, step, out=p_)
@@ -126,14 +126,14 @@ def adam_update(
     if not ok:
         return
     t[...] = t + 1.0
-    c1 = _one_minus_power(beta1, float(t))
-    root_c2 = math.sqrt(_one_minus_power(beta2, float(t)))
+    c1 = one_minus_power(beta1, float(t))
+    root_c2 = math.sqrt(one_minus_power(beta2, float(t)))
     rate = lr * root_c2 / c1
     floor = eps if eps_hat else eps * root_c2
     coupled = 0.0 if decoupled else weight_decay
     scale = float(scale)
     work, scaled = _scratch(p, 2)
-    for p_, m_, v_, g_ in _blocks([p, m, v], [g]):
+    for p_, m_, v_, g_ in blocks_of([p, m, v], [g]):
         w = work[: p_.size]
         if scale != 1.0 or coupled:
             g_ = np.multiply(g_, scale, out=scaled[: p_.size])
@@ -171,7 +171,7 @@ def _divided_by_root(
         return
     scale = float(scale)
     work, scaled = _scratch(p, 2)
-    for p_, h_, g_ in _blocks([p, h], [g]):
+    for p_, h_, g_ in blocks_of([p, h], [g]):
         w = work[: p_.size]
         if scale != 1.0:
             g_ = np.multiply(g_, scale, out=scaled[: p_.size])
@@ -188,7 +188,8 @@ def _divided_by_root(
         np.subtract(p_, w, out=p_)
 
 
-def _one_minus_power(beta: float, t: float) -> float:
+def one_minus_power(beta: float, t: float) -> float:
+    """``1 - beta ** t``, without cancellation."""
     return 1.0 if beta == 0.0 else -math.expm1(t * math.log(beta))
 
 
@@ -196,7 +197,7 @@ def _scratch(like: Array, count: int) -> list[Array]:
     return [np.empty(min(BLOCK, like.size), dtype=like.dtype) for _ in range(count)]
 
 
-def _blocks(written: list[Array], read: list[Array]) -> Iterator[tuple[Array, ...]]:
+def blocks_of(written: list[Array], read: list[Array]) -> Iterator[tuple[Array, ...]]:
     """Matching one-dimensional blocks of arrays of one shape, those to be written first."""
     access: list[Any] = [["readwrite"]] * len(written) + [["readonly"]] * len(read)
     with np.nditer(
