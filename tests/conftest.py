@@ -4,6 +4,12 @@ import hashlib
 import os
 from pathlib import Path
 
+# Workers that run side by side must not share the cores with each other's BLAS threads. Read
+# when NumPy is loaded.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+
 import backends
 import numpy as np
 import pytest
