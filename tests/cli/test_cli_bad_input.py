@@ -142,7 +142,7 @@ def test_an_unknown_kernel_mode_is_bad_usage(
     }[command]
     result = cli(*words)
     assert (result.code, result.out) == (2, "")
-    assert result.error == "RNN_XP_KERNELS='fats', expected one of auto, generic, strict"
+    assert result.error == f"RNN_XP_KERNELS='fats', expected one of {', '.join(KERNEL_MODES)}"
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     assert not (tmp_path / "new").exists()
 
