@@ -5,6 +5,8 @@ import shutil
 import pytest
 from cli_helpers import SMALL, TEXT, process
 
+from rnn_xp.backend import KERNEL_MODES
+
 
 @pytest.fixture
 def text(tmp_path):
