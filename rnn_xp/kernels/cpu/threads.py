@@ -19,7 +19,8 @@ def run_side_by_side(function: Callable[[int], None], pieces: Sequence[int]) -> 
 
     The calling thread takes its share. An exception of any piece is raised here.
     """
-    threads = min(thread_count(), len(pieces))
+    # Waking a thread pays from two pieces on.
+    threads = max(1, min(thread_count(), len(pieces) // 2))
     shares = [pieces[k::threads] for k in range(threads)]
 
     def run(share: Sequence[int]) -> None:
