@@ -129,6 +129,9 @@ def _stream(pieces: Iterator[str]) -> None:
             sys.stdout.write(piece)
             sys.stdout.flush()
             last = piece[-1:] or last
+    except BaseException:
+        last = ""  # a signal may come between a write and its note: rather an empty line than none
+        raise
     finally:
         if last != "\n":
             sys.stdout.write("\n")
