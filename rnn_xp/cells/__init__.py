@@ -12,6 +12,7 @@ from rnn_xp.cells.gru import GRUCell
 from rnn_xp.cells.layer_norm import LayerNormRNNCell
 from rnn_xp.cells.layer_norm_gru import LayerNormGRUCell
 from rnn_xp.cells.layer_norm_lstm import LayerNormLSTMCell
+from rnn_xp.cells.layer_norm_lstmp import LayerNormLSTMPCell
 from rnn_xp.cells.lstm import LSTMCell
 from rnn_xp.cells.lstmp import LSTMPCell
 from rnn_xp.cells.residual import ResidualCell
@@ -30,6 +31,7 @@ __all__ = [
     "LSTMPCell",
     "LayerNormGRUCell",
     "LayerNormLSTMCell",
+    "LayerNormLSTMPCell",
     "LayerNormRNNCell",
     "RNNCell",
     "ResidualCell",

@@ -41,7 +41,7 @@ def check_eps(where: str, eps: float) -> None:
 
 
 class LayerNormRNNCell(WeightsCell):
-    """Simple cell with layer norm, ``h' = tanh(LN(x Wx + h Wh) * gamma + b)``.
+    """Simple recurrent cell (Elman) with layer norm.
 
     Runs in `TimeCell`; there is no fast kernel.
 
@@ -64,8 +64,14 @@ class LayerNormRNNCell(WeightsCell):
 
     Notes
     -----
-    The sum of both products is normalised over its H numbers, row by row. The state is ``h``
-    itself, and so is the output. No input is modified.
+    ::
+
+        a = x Wx + h Wh
+        v = LN(a) * gamma + b
+        h' = tanh(v)
+
+    The norm goes over the H numbers of a row. The state is ``h``; the output is ``h'``. No
+    input is modified.
 
     References
     ----------
@@ -95,8 +101,10 @@ class LayerNormRNNCell(WeightsCell):
         """One step; shapes and results as in `rnn_xp.cells.RNNCell.forward`."""
         Wx, Wh, b, gamma = self.params
         xp = namespace_of(x)
-        norm = normalize(x @ Wx + h @ Wh, self.eps, xp)
-        h_next, kept = self.activation.apply(norm[0] * gamma + b, xp)
+        a = x @ Wx + h @ Wh  # (N, H)
+        norm = normalize(a, self.eps, xp)
+        v = norm[0] * gamma + b
+        h_next, kept = self.activation.apply(v, xp)
         return h_next, h_next, (x, h, norm, kept)
 
     def backward(self, doutput: Array, dstate: Array | None, cache: Any) -> tuple[Array, Array]:

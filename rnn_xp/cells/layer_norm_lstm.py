@@ -18,7 +18,8 @@ from rnn_xp.namespace import namespace_of
 class LayerNormLSTMCell(WeightsCell):
     """LSTM with three layer norms; gate blocks in the order ``i, f, g, o``.
 
-    Runs in `TimeCell`; there is no fast kernel.
+    Runs in `TimeCell`; there is no fast kernel. With peepholes, a projection or clipping it is
+    `LayerNormLSTMPCell`.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ class LayerNormLSTMCell(WeightsCell):
         a = LN(x Wx) * gamma_0 + LN(h Wh) * gamma_1 + b    split into a_i, a_f, a_g, a_o
         i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);  g = tanh(a_g)
         c' = f * c + i * g
-        h' = o * tanh(LN(c') * gamma_c + beta_c)
+        u = LN(c') * gamma_c + beta_c
+        h' = o * tanh(u)
 
     The norms of the products go over all 4H numbers of a row at once, as in Haste; the cell
     state is kept as it was before its norm. The state is ``(h, c)``, the output is ``h'``.
@@ -114,7 +116,8 @@ class LayerNormLSTMCell(WeightsCell):
         o, kept_o = gate.apply(a[:, 3 * H :], xp)
         c_next = f * c + i * g
         norm_c = normalize(c_next, self.eps, xp)
-        y, kept_y = activation.apply(norm_c[0] * gamma_c + beta_c, xp)
+        u = norm_c[0] * gamma_c + beta_c
+        y, kept_y = activation.apply(u, xp)
         h_next = o * y
         kept = (kept_i, kept_f, kept_g, kept_o, kept_y)
         return h_next, (h_next, c_next), (x, h, c, i, f, g, o, y, norm_x, norm_h, norm_c, kept)
@@ -129,7 +132,7 @@ class LayerNormLSTMCell(WeightsCell):
         xp = namespace_of(x)
         gate, activation = self.recurrent_activation, self.activation
         dh_next = doutput if dstate is None else doutput + dstate[0]
-        du = activation.backward(dh_next * o, kept_y, xp)  # into LN(c') * gamma_c + beta_c
+        du = activation.backward(dh_next * o, kept_y, xp)
         dc_next = normalize_backward(du * gamma_c, norm_c, xp)
         if dstate is not None:
             dc_next = dc_next + dstate[1]
@@ -142,15 +145,15 @@ class LayerNormLSTMCell(WeightsCell):
             ],
             axis=1,
         )  # (N, 4H)
-        dax = normalize_backward(da * gamma[0, :], norm_x, xp)
-        dah = normalize_backward(da * gamma[1, :], norm_h, xp)
+        dpx = normalize_backward(da * gamma[0, :], norm_x, xp)  # into the products
+        dph = normalize_backward(da * gamma[1, :], norm_h, xp)
         dgamma = [xp.sum(da * norm[0], axis=0) for norm in (norm_x, norm_h)]
         self._add_to_grads(
-            x.T @ dax,
-            h.T @ dah,
+            x.T @ dpx,
+            h.T @ dph,
             xp.sum(da, axis=0),
             xp.stack(dgamma, axis=0),
             xp.sum(du * norm_c[0], axis=0),
             xp.sum(du, axis=0),
         )
-        return dax @ Wx.T, (dah @ Wh.T, dc_next * f)
+        return dpx @ Wx.T, (dph @ Wh.T, dc_next * f)

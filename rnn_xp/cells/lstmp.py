@@ -75,12 +75,13 @@ class LSTMPCell(WeightsCell):
         recurrent_activation: ActivationLike = "sigmoid",
         grads: list[Array] | None = None,
     ):
-        _check_shapes(Wx, Wh, b, peepholes, Wp)
+        where = type(self).__name__
+        _check_shapes(where, Wx, Wh, b, peepholes, Wp)
         for name, limit in (("cell_clip", cell_clip), ("projection_clip", projection_clip)):
             if limit is not None and not limit > 0.0:
-                raise ValueError(f"LSTMPCell: {name} = {limit}, expected a positive number or None")
+                raise ValueError(f"{where}: {name} = {limit}, expected a positive number or None")
         if projection_clip is not None and Wp is None:
-            raise ValueError("LSTMPCell: projection_clip needs a projection Wp, but there is none")
+            raise ValueError(f"{where}: projection_clip needs a projection Wp, but there is none")
         given = [p for p in (peepholes, Wp) if p is not None]
         super().__init__([Wx, Wh, b, *given], grads)
         self.has_peepholes = peepholes is not None
@@ -107,7 +108,7 @@ class LSTMPCell(WeightsCell):
     @property
     def peepholes(self) -> Array | None:
         """The peepholes, (3, H), or None."""
-        return self.params[3] if self.has_peepholes else None
+        return self.params[-2 if self.has_projection else -1] if self.has_peepholes else None
 
     @property
     def Wp(self) -> Array | None:
@@ -131,13 +132,12 @@ class LSTMPCell(WeightsCell):
         cache : tuple
             For one call of `backward`.
         """
-        Wx, Wh, b = self.params[:3]
         peepholes, Wp = self.peepholes, self.Wp
         h, c = state
         xp = namespace_of(x)
         H = c.shape[1]
         gate, activation = self.recurrent_activation, self.activation
-        a = x @ Wx + h @ Wh + b  # (N, 4H)
+        a, kept_a = self._compute_a(x, h, xp)  # (N, 4H)
         a_i, a_f, a_o = a[:, :H], a[:, H : 2 * H], a[:, 3 * H :]
         if peepholes is not None:
             a_i, a_f = a_i + peepholes[0, :] * c, a_f + peepholes[1, :] * c
@@ -148,11 +148,12 @@ class LSTMPCell(WeightsCell):
         if peepholes is not None:
             a_o = a_o + peepholes[2, :] * c_next
         o, kept_o = gate.apply(a_o, xp)
-        y, kept_y = activation.apply(c_next, xp)
+        u, kept_u = self._compute_u(c_next, xp)
+        y, kept_y = activation.apply(u, xp)
         m = o * y
         h_next, h_inside = _clip(m if Wp is None else m @ Wp, self.projection_clip, xp)
-        kept = (kept_i, kept_f, kept_g, kept_o, kept_y)
-        cache = (x, h, c, i, f, g, o, y, m, c_next, c_inside, h_inside, kept)
+        kept = (kept_a, kept_i, kept_f, kept_g, kept_o, kept_u, kept_y)
+        cache = (c, i, f, g, o, y, m, c_next, c_inside, h_inside, kept)
         return h_next, (h_next, c_next), cache
 
     def backward(
@@ -175,11 +176,10 @@ class LSTMPCell(WeightsCell):
         dstate : tuple of array
             ``(dh, dc)``, shapes (N, P) and (N, H).
         """
-        Wx, Wh = self.params[:2]
         peepholes, Wp = self.peepholes, self.Wp
-        x, h, c, i, f, g, o, y, m, c_next, c_inside, h_inside, kept = cache
-        kept_i, kept_f, kept_g, kept_o, kept_y = kept
-        xp = namespace_of(x)
+        c, i, f, g, o, y, m, c_next, c_inside, h_inside, kept = cache
+        kept_a, kept_i, kept_f, kept_g, kept_o, kept_u, kept_y = kept
+        xp = namespace_of(c)
         gate, activation = self.recurrent_activation, self.activation
         dh_next = doutput if dstate is None else doutput + dstate[0]
         dm = _where_inside(h_inside, dh_next, xp)
@@ -188,7 +188,7 @@ class LSTMPCell(WeightsCell):
             extra.append(m.T @ dm)
             dm = dm @ Wp.T
         da_o = gate.backward(dm * y, kept_o, xp)
-        dc_next = activation.backward(dm * o, kept_y, xp)
+        dc_next, dnorm = self._backward_u(activation.backward(dm * o, kept_y, xp), kept_u, xp)
         if dstate is not None:
             dc_next = dc_next + dstate[1]
         if peepholes is not None:
@@ -203,8 +203,30 @@ class LSTMPCell(WeightsCell):
             rows = [xp.sum(d, axis=0) for d in (da_i * c, da_f * c, da_o * c_next)]
             extra.insert(0, xp.stack(rows, axis=0))
         da = xp.concat([da_i, da_f, da_g, da_o], axis=1)  # (N, 4H)
-        self._add_to_grads(x.T @ da, h.T @ da, xp.sum(da, axis=0), *extra)
-        return da @ Wx.T, (da @ Wh.T, dc)
+        dx, dh, dweights = self._backward_a(da, kept_a, xp)
+        self._add_to_grads(*dweights, *dnorm, *extra)
+        return dx, (dh, dc)
+
+    # The two places where a layer norm goes: `LayerNormLSTMPCell` puts one there.
+
+    def _compute_a(self, x: Array, h: Array, xp: Any) -> tuple[Array, Any]:
+        """``a`` (N, 4H), the gates' input but for the peepholes, and what its backward needs."""
+        Wx, Wh, b = self.params[:3]
+        return x @ Wx + h @ Wh + b, (x, h)
+
+    def _backward_a(self, da: Array, kept: Any, xp: Any) -> tuple[Array, Array, list[Array]]:
+        """``(dx, dh, gradients of the parameters in a)``."""
+        Wx, Wh = self.params[:2]
+        x, h = kept
+        return da @ Wx.T, da @ Wh.T, [x.T @ da, h.T @ da, xp.sum(da, axis=0)]
+
+    def _compute_u(self, c_next: Array, xp: Any) -> tuple[Array, Any]:
+        """``u`` in ``o * tanh(u)``: here c' itself."""
+        return c_next, None
+
+    def _backward_u(self, du: Array, kept: Any, xp: Any) -> tuple[Array, list[Array]]:
+        """``(dc', gradients of the parameters in u)``."""
+        return du, []
 
 
 def _clip(a: Array, limit: float | None, xp: Any) -> tuple[Array, Array | None]:
@@ -219,10 +241,9 @@ def _where_inside(inside: Array | None, d: Array, xp: Any) -> Array:
 
 
 def _check_shapes(
-    Wx: Array, Wh: Array, b: Array, peepholes: Array | None, Wp: Array | None
+    where: str, Wx: Array, Wh: Array, b: Array, peepholes: Array | None, Wp: Array | None
 ) -> None:
     """Raise unless the parameters fit together."""
-    where = "LSTMPCell"
     require_float(Wx, where, "Wx")
     if len(Wx.shape) != 2 or Wx.shape[1] % 4 or not Wx.shape[1]:
         raise ShapeError(f"{where}: Wx has shape {tuple(Wx.shape)}, expected (D, 4H)")

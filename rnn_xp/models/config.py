@@ -48,7 +48,7 @@ class LMConfig:
     reset_after : bool
         The GRU variant.
     layer_norm : bool
-        Whether the products in the cell are normalised; see `rnn_xp.cells.LayerNormLSTMCell`.
+        Whether the products in the cell are normalised; see `rnn_xp.cells.LayerNormLSTMPCell`.
     peepholes : bool
         Whether the gates of an LSTM see its cell state.
     projection : int or None
@@ -123,7 +123,10 @@ class LMConfig:
                 raise ValueError(f"Rnnlm: {name} = {value}, expected a positive number")
         if not isfinite(self.forget_bias):
             raise ValueError(f"Rnnlm: forget_bias = {self.forget_bias}, expected a finite number")
-        self._check_lstm_options()
+        if self.is_lstmp and self.cell != "lstm":
+            raise ValueError(
+                f"Rnnlm: peepholes, projection and cell_clip need cell = 'lstm', got {self.cell!r}"
+            )
         for what, asked in (("a tied output layer", self.tied), ("residual", self.residual)):
             if asked and self.embed != self.width:
                 width = "hidden" if self.projection is None else "projection"
@@ -137,18 +140,9 @@ class LMConfig:
                 f"V = {self.vocab_size}, tied = {self.tied}"
             )
 
-    def _check_lstm_options(self) -> None:
-        if self.is_lstmp and (self.cell != "lstm" or self.layer_norm):
-            raise ValueError(
-                "Rnnlm: peepholes, projection and cell_clip need cell = 'lstm' without "
-                f"layer_norm, got cell = {self.cell!r}, layer_norm = {self.layer_norm}"
-            )
-        if self.layer_norm and self.cell == "gru" and not self.reset_after:
-            raise ValueError("Rnnlm: layer_norm of a GRU needs reset_after = True")
-
     @property
     def is_lstmp(self) -> bool:
-        """Whether the cell is an `rnn_xp.cells.LSTMPCell`."""
+        """Whether the cell is an `rnn_xp.cells.LSTMPCell`, or that with layer norm."""
         return self.peepholes or self.projection is not None or self.cell_clip is not None
 
     @property

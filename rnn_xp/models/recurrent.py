@@ -13,6 +13,7 @@ from rnn_xp.cells import (
     GRUCell,
     LayerNormGRUCell,
     LayerNormLSTMCell,
+    LayerNormLSTMPCell,
     LayerNormRNNCell,
     LSTMCell,
     LSTMPCell,
@@ -119,8 +120,9 @@ def _cell(
         added["gamma"] = _ones((gates * H,) if config.cell == "rnn" else (2, gates * H))
         if config.cell == "lstm":
             added |= {"gamma_c": _ones((H,)), "beta_c": _zeros((H,))}
-    elif config.is_lstmp:
-        make, options = LSTMPCell, {"cell_clip": config.cell_clip}
+    if config.is_lstmp:
+        make = LayerNormLSTMPCell if config.layer_norm else LSTMPCell
+        options["cell_clip"] = config.cell_clip
         if config.peepholes:
             added["peepholes"] = _zeros((3, H))
         if config.projection is not None:

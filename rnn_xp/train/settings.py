@@ -252,12 +252,8 @@ class TrainSettings:
         if self.one_hot and (self.tied or self.residual):
             raise ValueError("--one-hot has no embedding: give neither --tied nor --residual")
         lstmp = self.peepholes or self.projection is not None or self.cell_clip is not None
-        if lstmp and (self.cell != "lstm" or self.layer_norm):
-            raise ValueError(
-                "--peepholes, --projection and --cell-clip need --cell lstm without --layer-norm"
-            )
-        if self.layer_norm and self.cell == "gru" and not self.reset_after:
-            raise ValueError("--layer-norm of a GRU needs --reset-after")
+        if lstmp and self.cell != "lstm":
+            raise ValueError("--peepholes, --projection and --cell-clip need --cell lstm")
 
     @property
     def learning_rate(self) -> float:

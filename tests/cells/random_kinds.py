@@ -33,6 +33,11 @@ CELLS = {
     "gru-after": (GRUCell, [(D, 3 * H), (H, 3 * H), (2, 3 * H)], 1),
     "gru-before": (GRUCell, [(D, 3 * H), (H, 3 * H), (3 * H,)], 1),
     "layer-norm-gru": (layer_norm_gru, [(D, 3 * H), (H, 3 * H), (2, 3 * H), (2, 3 * H)], 1),
+    "layer-norm-gru-before": (
+        layer_norm_gru,
+        [(D, 3 * H), (H, 3 * H), (3 * H,), (2, 3 * H)],
+        1,
+    ),
 }
 # How it is wrapped: zoneout ratios, or dropout ratios (input, state, output, variational).
 WRAPPERS = {

@@ -22,6 +22,7 @@ CELLS = {
         {"b": (4 * H,), "gamma": (2, 4 * H), "gamma_c": (H,), "beta_c": (H,)},
     ),
     "gru": (LayerNormGRUCell, 3, {"b": (2, 3 * H), "gamma": (2, 3 * H)}),
+    "gru before": (LayerNormGRUCell, 3, {"b": (3 * H,), "gamma": (2, 3 * H)}),
 }
 names = pytest.mark.parametrize("name", CELLS)
 
@@ -49,7 +50,14 @@ def state_of(name, be, h, c):
 def equations(name, x, h, c, Wx, Wh, b, gamma, gamma_c=None, beta_c=None):
     if name == "rnn":
         return np.tanh(norm(x @ Wx + h @ Wh, gamma, b)), None
-    ax, ah = norm(x @ Wx, gamma[0]), norm(h @ Wh, gamma[1])
+    ax = norm(x @ Wx, gamma[0])
+    if name == "gru before":
+        xr, xz, xn = np.split(ax + b, 3, axis=1)
+        hr, hz = np.split(norm(h @ Wh[:, : 2 * H], gamma[1, : 2 * H]), 2, axis=1)
+        z = logistic(xz + hz)
+        hn = norm((logistic(xr + hr) * h) @ Wh[:, 2 * H :], gamma[1, 2 * H :])
+        return (1 - z) * np.tanh(xn + hn) + z * h, None
+    ah = norm(h @ Wh, gamma[1])
     if name == "lstm":
         i, f, g, o = np.split(ax + ah + b, 4, axis=1)
         c = logistic(f) * c + logistic(i) * np.tanh(g)

@@ -68,9 +68,16 @@ def one_step(torch, kind, params, x, state, seen):
         Ur, Uz, Un = Wh.chunk(3, dim=1)
         r, z = torch.sigmoid(xr + seen @ Ur), torch.sigmoid(xz + seen @ Uz)
         return [(1 - z) * torch.tanh(xn + (r * seen) @ Un) + z * h]
+    norm = torch.nn.functional.layer_norm
+    if kind == "layer-norm-gru-before":
+        gains = (params[3][0], params[3][1, : 2 * H], params[3][1, 2 * H :])
+        xr, xz, xn = (norm(x @ Wx, (3 * H,), gains[0], eps=EPS) + b).chunk(3, dim=1)
+        hr, hz = norm(seen @ Wh[:, : 2 * H], (2 * H,), gains[1], eps=EPS).chunk(2, dim=1)
+        r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
+        hn = norm((r * seen) @ Wh[:, 2 * H :], (H,), gains[2], eps=EPS)
+        return [(1 - z) * torch.tanh(xn + hn) + z * h]
     ax, ah = x @ Wx, seen @ Wh
     if kind == "layer-norm-gru":
-        norm = torch.nn.functional.layer_norm
         ax, ah = (
             norm(a, (3 * H,), gamma, eps=EPS) for a, gamma in zip((ax, ah), params[3], strict=True)
         )

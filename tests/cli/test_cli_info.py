@@ -146,10 +146,12 @@ class TestRun:
 
     def test_options_that_leave_the_fast_kernels_are_named(self, cli, text_file, tmp_path):
         assert "fast sequence kernels" in run_info_text(cli, text_file, tmp_path / "fast")
-        shown = run_info_text(
-            cli, text_file, tmp_path / "generic", "--layer-norm", "--zoneout", "0.1"
+        options = ("--layer-norm", "--peepholes", "--projection", "6", "--zoneout", "0.1")
+        shown = run_info_text(cli, text_file, tmp_path / "generic", *options)
+        assert (
+            "one step at a time, because of --layer-norm, --peepholes, --projection, --zoneout"
+            in shown
         )
-        assert "one step at a time, because of --layer-norm, --zoneout" in shown
 
 
 def run_info_text(cli, text_file, out, *options):

@@ -9,6 +9,7 @@ from rnn_xp.cells import (
     GRUCell,
     LayerNormGRUCell,
     LayerNormLSTMCell,
+    LayerNormLSTMPCell,
     LayerNormRNNCell,
     LSTMCell,
     LSTMPCell,
@@ -24,7 +25,12 @@ from rnn_xp.layers import (
     TimeSoftmaxWithLoss,
 )
 
-EXTRA = {LayerNormRNNCell: 1, LayerNormGRUCell: 1, LayerNormLSTMCell: 3}
+EXTRA = {
+    LayerNormRNNCell: 1,
+    LayerNormGRUCell: 1,
+    LayerNormLSTMCell: 3,
+    LayerNormLSTMPCell: 3,
+}
 MADE_OF_WEIGHTS = [RNNCell, LSTMCell, GRUCell, LSTMPCell, *EXTRA, TimeRNN, TimeLSTM, TimeGRU, LSTM]
 
 

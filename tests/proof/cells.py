@@ -7,6 +7,7 @@ same functions by torch are in `proof.torch_cells`. What is random in a cell is 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from proof.usercell import LeakyCell
 
@@ -14,6 +15,7 @@ from rnn_xp.cells import (
     GRUCell,
     LayerNormGRUCell,
     LayerNormLSTMCell,
+    LayerNormLSTMPCell,
     LayerNormRNNCell,
     LSTMCell,
     LSTMPCell,
@@ -92,13 +94,9 @@ def gated(gates, bias_rows=0, **extra):
     return shapes
 
 
-def projection(width, size):
-    """Shapes with a square projection."""
-    return gated(4)(width, size) | {"Wp": (size, size)}
-
-
-def peepholes_and_projection(width, size):
-    return gated(4, peepholes=(3, 1))(width, size) | {"Wp": (size, size)}
+def projected(shapes):
+    """`shapes` and a square projection."""
+    return lambda width, size: shapes(width, size) | {"Wp": (size, size)}
 
 
 def stacked(width, size):
@@ -109,19 +107,25 @@ def stacked(width, size):
 
 def lstmp(peepholes=False, projection=False, **options):
     """`LSTMPCell` from its list of parameters."""
+    return partial(_with_optional, LSTMPCell, 3, peepholes, projection, options)
 
-    def make(params):
-        optional = {}
-        if peepholes:
-            optional["peepholes"] = params[3]
-        if projection:
-            optional["Wp"] = params[-1]
-        return LSTMPCell(*params[:3], **optional, **options)
 
-    return make
+def layer_norm_lstmp(peepholes=False, projection=False, **options):
+    """`LayerNormLSTMPCell` likewise."""
+    options["eps"] = EPS
+    return partial(_with_optional, LayerNormLSTMPCell, 6, peepholes, projection, options)
+
+
+def _with_optional(cls, count, peepholes, projection, options, params):
+    """`cls` of its first `count` parameters by position, and of the others by name."""
+    names = ["peepholes"] * peepholes + ["Wp"] * projection
+    return cls(*params[:count], **dict(zip(names, params[count:], strict=True)), **options)
 
 
 LSTM = gated(4)
+PEEPHOLES = {"peepholes": (3, 1)}
+NORMS = {"gamma": (2, 4), "gamma_c": (1,), "beta_c": (1,)}
+peepholes_and_projection = projected(gated(4, **PEEPHOLES))
 
 CELL_KINDS = {
     kind.name: kind
@@ -149,14 +153,14 @@ CELL_KINDS = {
         CellKind(
             "lstmp-peepholes",
             "`LSTMPCell`, peepholes",
-            gated(4, peepholes=(3, 1)),
+            gated(4, **PEEPHOLES),
             lstmp(peepholes=True),
             2,
         ),
         CellKind(
             "lstmp-projection",
             "`LSTMPCell`, projection",
-            projection,
+            projected(LSTM),
             lstmp(projection=True),
             2,
         ),
@@ -183,14 +187,48 @@ CELL_KINDS = {
         CellKind(
             "layer-norm-lstm",
             "`LayerNormLSTMCell`",
-            gated(4, gamma=(2, 4), gamma_c=(1,), beta_c=(1,)),
+            gated(4, **NORMS),
             lambda p: LayerNormLSTMCell(*p, eps=EPS),
             2,
         ),
         CellKind(
+            "layer-norm-peepholes",
+            "`LayerNormLSTMPCell`, peepholes",
+            gated(4, **NORMS, **PEEPHOLES),
+            layer_norm_lstmp(peepholes=True),
+            2,
+        ),
+        CellKind(
+            "layer-norm-projection",
+            "`LayerNormLSTMPCell`, projection",
+            projected(gated(4, **NORMS)),
+            layer_norm_lstmp(projection=True),
+            2,
+        ),
+        CellKind(
+            "layer-norm-clip",
+            "`LayerNormLSTMPCell`, cell clipping",
+            gated(4, **NORMS),
+            layer_norm_lstmp(cell_clip=CELL_CLIP),
+            2,
+        ),
+        CellKind(
+            "layer-norm-lstmp-all",
+            "`LayerNormLSTMPCell`, peepholes, projection, both clippings",
+            projected(gated(4, **NORMS, **PEEPHOLES)),
+            layer_norm_lstmp(True, True, cell_clip=CELL_CLIP, projection_clip=PROJECTION_CLIP),
+            2,
+        ),
+        CellKind(
             "layer-norm-gru",
-            "`LayerNormGRUCell`",
+            "`LayerNormGRUCell`, reset after",
             gated(3, 2, gamma=(2, 3)),
+            lambda p: LayerNormGRUCell(*p, eps=EPS),
+        ),
+        CellKind(
+            "layer-norm-gru-before",
+            "`LayerNormGRUCell`, reset before",
+            gated(3, gamma=(2, 3)),
             lambda p: LayerNormGRUCell(*p, eps=EPS),
         ),
         CellKind(

@@ -3,6 +3,8 @@
 Nothing here is shared with the package but the ratios and limits of the rows.
 """
 
+import math
+
 import torch
 from proof.cells import CELL_CLIP, EPS, PROJECTION_CLIP, ZONEOUT
 from torch.nn import functional as F
@@ -76,6 +78,24 @@ def layer_norm_lstm(params, x, state):
     return h, [h, c]
 
 
+def layer_norm_lstmp(peepholes=False, projection=False, clip=math.inf, projection_clip=math.inf):
+    def step(params, x, state):
+        Wx, Wh, b, gamma, gamma_c, beta_c = params[:6]
+        h, c = state
+        ax = F.layer_norm(x @ Wx, b.shape, gamma[0], eps=EPS)
+        ah = F.layer_norm(h @ Wh, b.shape, gamma[1], eps=EPS)
+        i, f, g, o = (ax + ah + b).chunk(4, dim=1)
+        w_i, w_f, w_o = params[6] if peepholes else (0.0, 0.0, 0.0)
+        c = torch.sigmoid(f + w_f * c) * c + torch.sigmoid(i + w_i * c) * torch.tanh(g)
+        c = c.clamp(-clip, clip)
+        h = torch.tanh(F.layer_norm(c, beta_c.shape, gamma_c, beta_c, EPS))
+        h = torch.sigmoid(o + w_o * c) * h
+        h = (h @ params[-1] if projection else h).clamp(-projection_clip, projection_clip)
+        return h, [h, c]
+
+    return step
+
+
 def layer_norm_gru(params, x, state):
     Wx, Wh, b, gamma = params
     (h,) = state
@@ -83,6 +103,18 @@ def layer_norm_gru(params, x, state):
     hr, hz, hn = F.layer_norm(h @ Wh, b[1].shape, gamma[1], b[1], EPS).chunk(3, dim=1)
     z = torch.sigmoid(xz + hz)
     new = (1 - z) * torch.tanh(xn + torch.sigmoid(xr + hr) * hn) + z * h
+    return new, [new]
+
+
+def layer_norm_gru_before(params, x, state):
+    Wx, Wh, b, gamma = params
+    (h,) = state
+    H = h.shape[1]
+    xr, xz, xn = F.layer_norm(x @ Wx, b.shape, gamma[0], b, EPS).chunk(3, dim=1)
+    gates = F.layer_norm(h @ Wh[:, : 2 * H], (2 * H,), gamma[1, : 2 * H], eps=EPS)
+    r, z = torch.sigmoid(torch.cat([xr, xz], dim=1) + gates).chunk(2, dim=1)
+    candidate = F.layer_norm((r * h) @ Wh[:, 2 * H :], (H,), gamma[1, 2 * H :], eps=EPS)
+    new = (1 - z) * torch.tanh(xn + candidate) + z * h
     return new, [new]
 
 
@@ -125,7 +157,12 @@ CELL_STEPS = {
     "lstmp-all": lstmp(True, True, CELL_CLIP, PROJECTION_CLIP, torch.relu),
     "layer-norm-rnn": layer_norm_rnn,
     "layer-norm-lstm": layer_norm_lstm,
+    "layer-norm-peepholes": layer_norm_lstmp(peepholes=True),
+    "layer-norm-projection": layer_norm_lstmp(projection=True),
+    "layer-norm-clip": layer_norm_lstmp(clip=CELL_CLIP),
+    "layer-norm-lstmp-all": layer_norm_lstmp(True, True, CELL_CLIP, PROJECTION_CLIP),
     "layer-norm-gru": layer_norm_gru,
+    "layer-norm-gru-before": layer_norm_gru_before,
     "zoneout": zoneout,
     "residual-cell": residual,
     "states-as-output": states_as_output,

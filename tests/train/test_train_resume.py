@@ -43,11 +43,13 @@ CONFIGS = {
     "float64 before reset": {"dtype": "float64", "cell": "gru", "reset_after": False},
     "no validation": {"valid": "none"},
     "cell options": {
-        **{"layers": 2, "peepholes": True, "projection": 6, "zoneout": 0.2},
+        **{"layers": 2, "layer_norm": True, "peepholes": True, "projection": 6},
+        **{"cell_clip": 1.0, "zoneout": 0.2},
         **{"recurrent_dropout": 0.2, "trainable_state": True, "accumulate": 2},
     },
     "layer norm, weight drop": {
-        **{"cell": "gru", "layer_norm": True, "weight_drop": 0.3, "residual": True},
+        **{"cell": "gru", "reset_after": False, "layer_norm": True},
+        **{"weight_drop": 0.3, "residual": True},
         **{"hidden": 8, "embed": 8, "dropout": 0.2},
     },
 }

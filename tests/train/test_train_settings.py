@@ -40,11 +40,9 @@ def test_a_given_option_overrides_the_preset():
             {"tied": True, "projection": 8, "embed": 512},
             "--tied needs --embed and --projection of one size, got 512 and 8",
         ),
-        ({"peepholes": True, "cell": "gru"}, "--peepholes, --projection and --cell-clip need"),
-        ({"layer_norm": True, "cell_clip": 1.0}, "--peepholes, --projection and --cell-clip need"),
         (
-            {"layer_norm": True, "cell": "gru", "reset_after": False},
-            "--layer-norm of a GRU needs --reset-after",
+            {"peepholes": True, "cell": "gru"},
+            "--peepholes, --projection and --cell-clip need --cell lstm",
         ),
         ({"zoneout": 1.0}, "--zoneout 1.0: expected a number from 0 and below 1"),
         ({"batch": 10, "accumulate": 3}, "--accumulate 3 does not divide --batch 10"),
