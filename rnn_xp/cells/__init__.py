@@ -1,8 +1,14 @@
 """The textbook: one time step of each cell, forward and backward. Read these first.
 
-`RNNCell`, `LSTMCell` and `GRUCell` are the classic three, with fast kernels behind the layers
-`TimeRNN`, `TimeLSTM` and `TimeGRU`. The others, and wrappers around any cell, run in
-`rnn_xp.layers.TimeCell`, which runs the step as it is written.
+Begin with `RNNCell`, `LSTMCell` and `GRUCell`, the classic three, with fast kernels behind the
+layers `TimeRNN`, `TimeLSTM` and `TimeGRU`. Then `LSTMPCell` (peepholes, projection, clipping) and
+the cells with layer norm; then the cells around cells. Those run in `rnn_xp.layers.TimeCell`,
+which runs the step as it is written.
+
+In all of them x is the input, h and c are the state, and a prime marks the new one (``h_next`` in
+the code); ``a`` is what goes into the nonlinearities, ``*`` is element by element, and ``x Wx`` is
+a product of matrices. N is the number of rows of a batch, D the width of x, H that of the state.
+The gradient of the loss with respect to ``a`` is ``da``.
 """
 
 from rnn_xp.cells.activations import Activation, get_activation, sigmoid

@@ -43,6 +43,12 @@ class DropoutCell(WrapperCell):
 
     Notes
     -----
+    With a mask of its own for each of the three, whose elements are 0 with probability
+    `ratio`, and ``1 / (1 - ratio)`` otherwise::
+
+        y, (h', c') = cell(m_input * x, (m_state * h, c))
+        output = m_output * y
+
     The mask of the state multiplies its first part, h, and never c. In `RNNCell`, `LSTMCell`,
     `LSTMPCell` and their layer-norm versions h only enters a product. A GRU also carries h on
     past its gates, ``z * h``: there the mask acts in the product alone, because `GRUCell` and

@@ -38,9 +38,11 @@ class GRUCell(GatedCell):
     -----
     With the default activations::
 
-        r, z = sigmoid(x Wx_rz + h Wh_rz + biases)
-        reset after:   n = tanh(x Wx_n + b0_n + r * (h Wh_n + b1_n))
-        reset before:  n = tanh(x Wx_n + b_n + (r * h) Wh_n)
+        reset after:   ax = x Wx + b_0;  ah = h Wh + b_1
+        reset before:  ax = x Wx + b;    ah = h Wh_rz
+        r, z = sigmoid(ax_rz + ah_rz)
+        reset after:   n = tanh(ax_n + r * ah_n)
+        reset before:  n = tanh(ax_n + (r * h) Wh_n)
         h' = (1 - z) * n + z * h
 
     The state is ``h``; the output is ``h'``. One step costs 6NH(D + H) flops forward
@@ -54,13 +56,12 @@ class GRUCell(GatedCell):
     """
 
     gates = 3
+    takes_recurrent_mask = True
 
     @classmethod
     def bias_shapes(cls, Wh: Array) -> tuple[tuple[int, ...], ...]:
         """``(2, 3H)`` for reset after, ``(3H,)`` for reset before."""
         return ((2, 3 * Wh.shape[0]), (3 * Wh.shape[0],))
-
-    takes_recurrent_mask = True
 
     def __init__(
         self,

@@ -10,18 +10,23 @@ from rnn_xp.namespace import namespace_of, require_like, require_shape
 EPS = 1e-5
 
 
-def normalize(a: Array, eps: float, xp: Namespace) -> tuple[Array, Array]:
-    """Rows of `a` (N, W) with mean 0 and variance 1, and the factor (N, 1) that did it.
+def normalize(p: Array, eps: float, xp: Namespace) -> tuple[Array, Array]:
+    """Rows of `p` (N, W) with mean 0 and variance 1, and the factor (N, 1) that did it.
 
-    The factor is ``1 / sqrt(variance + eps)``, with the variance as the mean of squares.
+    ``y = (p - mean(p)) * factor`` with ``factor = 1 / sqrt(mean((p - mean(p))**2) + eps)``, each
+    mean over the W numbers of a row: equation 3 of Ba et al., with an eps as in PyTorch.
     """
-    centred = a - xp.mean(a, axis=1, keepdims=True)
+    centred = p - xp.mean(p, axis=1, keepdims=True)
     factor = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=1, keepdims=True) + eps)
     return centred * factor, factor
 
 
 def normalize_backward(dy: Array, norm: tuple[Array, Array], xp: Namespace) -> Array:
-    """Gradient of `normalize` with respect to `a`, from `norm`, which it returned."""
+    """Gradient with respect to `p` (N, W), from `dy` (N, W) and what `normalize` returned.
+
+    ``dp = factor * (dy - mean(dy) - y * mean(dy * y))``: the two means are what the mean of the
+    row and its variance take away, as each depends on all of `p`.
+    """
     y, factor = norm
     along = xp.mean(dy * y, axis=1, keepdims=True)
     return factor * (dy - xp.mean(dy, axis=1, keepdims=True) - y * along)
@@ -66,9 +71,9 @@ class LayerNormRNNCell(WeightsCell):
     -----
     ::
 
-        a = x Wx + h Wh
-        v = LN(a) * gamma + b
-        h' = tanh(v)
+        p = x Wx + h Wh
+        a = LN(p) * gamma + b
+        h' = tanh(a)
 
     The norm goes over the H numbers of a row. The state is ``h``; the output is ``h'``. No
     input is modified.
@@ -101,10 +106,10 @@ class LayerNormRNNCell(WeightsCell):
         """One step; shapes and results as in `rnn_xp.cells.RNNCell.forward`."""
         Wx, Wh, b, gamma = self.params
         xp = namespace_of(x)
-        a = x @ Wx + h @ Wh  # (N, H)
-        norm = normalize(a, self.eps, xp)
-        v = norm[0] * gamma + b
-        h_next, kept = self.activation.apply(v, xp)
+        p = x @ Wx + h @ Wh  # (N, H)
+        norm = normalize(p, self.eps, xp)
+        a = norm[0] * gamma + b
+        h_next, kept = self.activation.apply(a, xp)
         return h_next, h_next, (x, h, norm, kept)
 
     def backward(self, doutput: Array, dstate: Array | None, cache: Any) -> tuple[Array, Array]:
@@ -113,8 +118,8 @@ class LayerNormRNNCell(WeightsCell):
         x, h, norm, kept = cache
         xp = namespace_of(x)
         dh_next = doutput if dstate is None else doutput + dstate
-        dv = self.activation.backward(dh_next, kept, xp)
-        da = normalize_backward(dv * gamma, norm, xp)
-        dgamma = xp.sum(dv * norm[0], axis=0)
-        self._add_to_grads(x.T @ da, h.T @ da, xp.sum(dv, axis=0), dgamma)
-        return da @ Wx.T, da @ Wh.T
+        da = self.activation.backward(dh_next, kept, xp)
+        dp = normalize_backward(da * gamma, norm, xp)
+        dgamma = xp.sum(da * norm[0], axis=0)
+        self._add_to_grads(x.T @ dp, h.T @ dp, xp.sum(da, axis=0), dgamma)
+        return dp @ Wx.T, dp @ Wh.T

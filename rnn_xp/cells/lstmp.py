@@ -183,9 +183,9 @@ class LSTMPCell(WeightsCell):
         gate, activation = self.recurrent_activation, self.activation
         dh_next = doutput if dstate is None else doutput + dstate[0]
         dm = _where_inside(h_inside, dh_next, xp)
-        extra = []  # gradients of peepholes and Wp
+        dpeepholes, dWp = [], []  # each empty where there is no such parameter
         if Wp is not None:
-            extra.append(m.T @ dm)
+            dWp.append(m.T @ dm)
             dm = dm @ Wp.T
         da_o = gate.backward(dm * y, kept_o, xp)
         dc_next, dnorm = self._backward_u(activation.backward(dm * o, kept_y, xp), kept_u, xp)
@@ -201,10 +201,10 @@ class LSTMPCell(WeightsCell):
         if peepholes is not None:
             dc = dc + da_i * peepholes[0, :] + da_f * peepholes[1, :]
             rows = [xp.sum(d, axis=0) for d in (da_i * c, da_f * c, da_o * c_next)]
-            extra.insert(0, xp.stack(rows, axis=0))
+            dpeepholes.append(xp.stack(rows, axis=0))
         da = xp.concat([da_i, da_f, da_g, da_o], axis=1)  # (N, 4H)
         dx, dh, dweights = self._backward_a(da, kept_a, xp)
-        self._add_to_grads(*dweights, *dnorm, *extra)
+        self._add_to_grads(*dweights, *dnorm, *dpeepholes, *dWp)
         return dx, (dh, dc)
 
     # The two places where a layer norm goes: `LayerNormLSTMPCell` puts one there.
@@ -237,6 +237,7 @@ def _clip(a: Array, limit: float | None, xp: Any) -> tuple[Array, Array | None]:
 
 
 def _where_inside(inside: Array | None, d: Array, xp: Any) -> Array:
+    """Gradient of `_clip`, from the gradient `d` of its result."""
     return d if inside is None else xp.where(inside, d, xp.zeros_like(d))
 
 

@@ -1,8 +1,13 @@
 """The activations that are looked up by name and seldom used: the rest of Keras 3's list.
 
 Names and constants are those of ``keras.activations``. Where the slope jumps, it is the one
-that PyTorch takes. A branch of a `where` that is not taken never
-overflows: its input is set to zero first.
+that PyTorch takes. A branch of a `where` that is not taken never overflows: its input is set to
+zero first.
+
+Sources: ELU, Clevert et al., arXiv:1511.07289; SELU, Klambauer et al., arXiv:1706.02515; CELU,
+Barron, arXiv:1704.07483; SiLU, Elfwing et al., arXiv:1702.03118; GELU, Hendrycks & Gimpel,
+arXiv:1606.08415; Mish, Misra, arXiv:1908.08681; hard Swish, Howard et al., arXiv:1905.02244;
+squareplus, Barron, arXiv:2112.11687.
 """
 
 from rnn_xp._typing import Array, Namespace

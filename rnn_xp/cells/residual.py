@@ -17,6 +17,13 @@ class ResidualCell(WrapperCell):
     cell : Cell
         Its output must be as wide as its input.
 
+    Notes
+    -----
+    ::
+
+        y, s' = cell(x, s)
+        output = y + x        all of shape (N, D)
+
     References
     ----------
     He et al., "Deep residual learning for image recognition", arXiv:1512.03385;

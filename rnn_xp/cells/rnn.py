@@ -9,7 +9,7 @@ from rnn_xp.namespace import namespace_of
 
 
 class RNNCell(GatedCell):
-    """Simple recurrent cell, ``h' = tanh(x Wx + h Wh + b)``.
+    """Simple recurrent cell.
 
     Parameters
     ----------
@@ -26,8 +26,13 @@ class RNNCell(GatedCell):
 
     Notes
     -----
-    The state is ``h`` itself, and so is the output. One step costs 2NH(D + H) flops
-    forward and twice that backward. No input is modified.
+    With the default activation::
+
+        a = x Wx + h Wh + b
+        h' = tanh(a)
+
+    The state is ``h``; the output is ``h'``. One step costs 2NH(D + H) flops forward and twice
+    that backward. No input is modified.
 
     References
     ----------
@@ -64,7 +69,8 @@ class RNNCell(GatedCell):
             For one call of `backward`.
         """
         Wx, Wh, b = self.params
-        h_next, kept = self.activation.apply(x @ Wx + h @ Wh + b, namespace_of(x))
+        a = x @ Wx + h @ Wh + b  # (N, H)
+        h_next, kept = self.activation.apply(a, namespace_of(x))
         return h_next, h_next, (x, h, kept)
 
     def backward(self, doutput: Array, dstate: Array | None, cache: Any) -> tuple[Array, Array]:

@@ -26,7 +26,16 @@ class StackedCell:
 
     Notes
     -----
-    The state is a tuple with the state of each cell; the output is that of the highest.
+    With ``y_0 = x``, for the cells k = 1 to K::
+
+        y_k, s_k' = cell_k(y_(k-1), s_k)
+
+    The state is the tuple ``(s_1, ..., s_K)``; the output is ``y_K``.
+
+    References
+    ----------
+    Graves, Mohamed & Hinton, "Speech recognition with deep recurrent neural networks",
+    arXiv:1303.5778; ``tf.compat.v1.nn.rnn_cell.MultiRNNCell``.
     """
 
     def __init__(self, cells: list[Any]):

@@ -20,6 +20,11 @@ class StatesAsOutputCell(WrapperCell):
         Its own output is not given out, unless it is part of its state, as h is. Other
         wrappers that change the state belong inside.
 
+    Notes
+    -----
+    ``_, s' = cell(x, s)``, and the output, of shape (N, sum of the widths), is the parts of s'
+    side by side. It and the state that is carried on both have a gradient, which add up.
+
     Examples
     --------
     >>> import numpy as np

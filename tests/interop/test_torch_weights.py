@@ -21,8 +21,10 @@ from interop_helpers import (
 )
 
 from rnn_xp import Bidirectional, Stack, TimeDropout, TimeGRU, TimeLSTM, TimeRNN
+from rnn_xp.cells import LayerNormLSTMPCell
 from rnn_xp.errors import ConversionError, DTypeError, ShapeError
 from rnn_xp.interop.torch_weights import from_torch, to_torch
+from rnn_xp.layers import TimeCell
 from rnn_xp.layers.reverse import Reversed
 from rnn_xp.layers.weight_drop import WeightDrop
 
@@ -153,6 +155,12 @@ def test_half_precision_needs_a_dtype():
         from_torch(odd)
 
 
+def layer_norm():
+    """A subclass of the cell that converts, with another step."""
+    gains = (draw(2, 4 * H), draw(H), draw(H))
+    return TimeCell(LayerNormLSTMPCell(*classic("lstm").params, *gains))
+
+
 BEFORE = "resets before the recurrent product.*cannot be converted"
 REFUSED = {
     "gru-before": (lambda: classic("gru-before"), BEFORE),
@@ -169,6 +177,7 @@ REFUSED = {
     ),
     "peepholes": (lambda: lstmp(P=0, peepholes=True), "peepholes or clipping"),
     "clip": (lambda: lstmp(cell_clip=1.0), "peepholes or clipping"),
+    "layer norm": (layer_norm, "TimeCell of LayerNormLSTMPCell has no equal there"),
     "wide": (lambda: lstmp(P=H), "proj_size must be less than H"),
     "activation": (lambda: cell_layer("rnn", activation="sigmoid"), "activation sigmoid"),
     "gates": (lambda: cell_layer("gru", recurrent_activation="hard_sigmoid"), "tanh and sigmoid"),
