@@ -20,7 +20,8 @@ class RNNCell(GatedCell):
     b : array, shape (H,)
         Bias.
     activation : str, Activation, callable or None
-        Default tanh; ``None`` is linear; see `rnn_xp.cells.get_activation`.
+        Default tanh; ``None`` is linear; see `rnn_xp.cells.get_activation`. Other activations
+        than tanh run here, in `TimeCell`; `TimeRNN` and its fast kernels have none.
     grads : list of array, optional
         Arrays that `backward` adds into.
 
