@@ -1,17 +1,14 @@
-"""Optimisers against the book's formulas, PyTorch's optimisers, and themselves."""
+"""What all optimisers share: scale, norms that are not finite, rates, refusals."""
 
-import json
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from optimizer_problems import NAMES, assert_same, assert_same_bits, problem, run
 
 from rnn_xp.backend import get_backend, to_host
 from rnn_xp.errors import DTypeError, MixedBackendError, ShapeError
 from rnn_xp.optim import (
-    OPTIMIZERS,
     SGD,
     AdaGrad,
     Adam,
@@ -23,150 +20,6 @@ from rnn_xp.optim import (
     get_optimizer,
     global_norm,
 )
-
-NAMES = tuple(OPTIMIZERS)
-SHAPES = [(3, 4), (5,), ()]
-STEPS = 20
-
-
-# The formulas once more, as literally as possible, for one float64 array: p, g, step number
-# (from 1) and a dictionary of state to p.
-def book_sgd(p, g, n, s, lr=0.01):
-    return p - lr * g
-
-
-def book_momentum(p, g, n, s, lr=0.01, momentum=0.9):
-    s["v"] = momentum * s.get("v", 0.0) - lr * g
-    return p + s["v"]
-
-
-def book_nesterov(p, g, n, s, lr=0.01, momentum=0.9):
-    before = s.get("v", np.zeros_like(p))
-    s["v"] = momentum * before - lr * g
-    return p + momentum * momentum * before - (1 + momentum) * lr * g
-
-
-def book_adagrad(p, g, n, s, lr=0.01):
-    s["h"] = s.get("h", 0.0) + g * g
-    return p - lr * g / (np.sqrt(s["h"]) + 1e-7)
-
-
-def book_rmsprop(p, g, n, s, lr=0.01, decay_rate=0.99):
-    s["h"] = s.get("h", 0.0) * decay_rate + (1 - decay_rate) * g * g
-    return p - lr * g / (np.sqrt(s["h"]) + 1e-7)
-
-
-def book_adam(p, g, n, s, lr=0.001, beta1=0.9, beta2=0.999):
-    s["m"] = s.get("m", 0.0) + (1 - beta1) * (g - s.get("m", 0.0))
-    s["v"] = s.get("v", 0.0) + (1 - beta2) * (g**2 - s.get("v", 0.0))
-    lr_t = lr * np.sqrt(1.0 - beta2**n) / (1.0 - beta1**n)
-    return p - lr_t * s["m"] / (np.sqrt(s["v"]) + 1e-7)
-
-
-def paper_adamw(p, g, n, s, lr=0.001, weight_decay=0.01):
-    s["m"] = 0.9 * s.get("m", 0.0) + 0.1 * g
-    s["v"] = 0.999 * s.get("v", 0.0) + 0.001 * g**2
-    m_hat, v_hat = s["m"] / (1 - 0.9**n), s["v"] / (1 - 0.999**n)
-    return p - lr * weight_decay * p - lr * m_hat / (np.sqrt(v_hat) + 1e-8)
-
-
-FORMULAS = {
-    "sgd": book_sgd,
-    "momentum": book_momentum,
-    "nesterov": book_nesterov,
-    "adagrad": book_adagrad,
-    "rmsprop": book_rmsprop,
-    "adam": book_adam,
-    "adamw": paper_adamw,
-}
-
-
-def problem(dtype="float64", steps=STEPS, shapes=SHAPES, seed=0):
-    """Parameters, and gradients for each step; some gradients are zero, some tiny."""
-    rng = np.random.default_rng(seed)
-    params = [np.asarray(rng.standard_normal(s), dtype=dtype) for s in shapes]
-    size = [np.asarray(rng.choice([0.0, 1e-6, 1.0, 30.0], size=s)) for s in shapes]
-    grads = [
-        [np.asarray(k * rng.standard_normal(k.shape), dtype=dtype) for k in size]
-        for _ in range(steps)
-    ]
-    return params, grads
-
-
-def run(optimizer, backend, params, grads, **kwargs):
-    held = [backend.asarray(p) for p in params]
-    for step in grads:
-        optimizer.update(held, [backend.asarray(g) for g in step], **kwargs)
-    return [to_host(p) for p in held], held
-
-
-def assert_same(got, expected, rtol=1e-12):
-    for a, b in zip(got, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.max(np.abs(b), initial=1.0))
-
-
-def assert_same_bits(got, expected):
-    for a, b in zip(got, expected, strict=True):
-        assert a.dtype == b.dtype
-        assert a.tobytes() == b.tobytes()
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-12), ("float32", 2e-5)])
-def test_is_the_literal_formula(name, dtype, rtol, backend):
-    params, grads = problem(dtype)
-    got, held = run(get_optimizer(name), backend, params, grads)
-    expected = []
-    for i, p in enumerate(params):
-        state, p = {}, p.astype("float64")
-        for n, step in enumerate(grads, start=1):
-            p = FORMULAS[name](p, step[i].astype("float64"), n, state)
-        expected.append(p)
-    assert_same(got, expected, rtol)
-    for array in held:
-        assert array.dtype == backend.dtype(dtype)
-        assert array.device == backend.device
-
-
-def torch_optimizer(torch, name, params):
-    return {
-        "sgd": lambda: torch.optim.SGD(params, lr=0.3, weight_decay=0.1),
-        "momentum": lambda: torch.optim.SGD(params, lr=0.01, momentum=0.9),
-        "nesterov": lambda: torch.optim.SGD(params, lr=0.01, momentum=0.9, nesterov=True),
-        "adagrad": lambda: torch.optim.Adagrad(params, lr=0.01, eps=1e-7),
-        "rmsprop": lambda: torch.optim.RMSprop(params, lr=0.01, alpha=0.99, eps=1e-7),
-        "adam": lambda: torch.optim.Adam(params, lr=0.001, weight_decay=0.1),
-        "adamw": lambda: torch.optim.AdamW(params, lr=0.001, weight_decay=0.01),
-    }[name]()
-
-
-# Settings that make ours the same function as PyTorch's (its velocity has no learning rate
-# in it: the same while the rate does not change).
-LIKE_TORCH = {
-    "sgd": {"lr": 0.3, "weight_decay": 0.1},
-    "adam": {"eps": 1e-8, "eps_hat": False, "weight_decay": 0.1},
-}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_is_torch_optim(name, backend, torch):
-    params, grads = problem()
-    theirs = [torch.nn.Parameter(torch.tensor(p)) for p in params]
-    oracle = torch_optimizer(torch, name, theirs)
-    for step in grads:
-        for p, g in zip(theirs, step, strict=True):
-            p.grad = torch.tensor(g)
-        oracle.step()
-    got, _ = run(get_optimizer(name, **LIKE_TORCH.get(name, {})), backend, params, grads)
-    assert_same(got, [p.detach().numpy() for p in theirs])
-
-
-def test_eps_hat_matters_for_small_gradients():
-    numpy = get_backend("numpy")
-    params, grads = [np.ones(3)], [[np.full(3, 1e-7)]] * 5
-    book, _ = run(Adam(eps=1e-8), numpy, params, grads)
-    paper, _ = run(Adam(eps=1e-8, eps_hat=False), numpy, params, grads)
-    assert np.all(np.abs(book[0] - paper[0]) > 1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,91 +96,6 @@ def test_a_rate_set_between_updates_counts(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_saved_state_continues_bit_for_bit(name, dtype, backend):
-    params, grads = problem(dtype)
-    whole, _ = run(get_optimizer(name), backend, params, grads)
-
-    first = get_optimizer(name)
-    half, _ = run(first, backend, params, grads[:7])
-    saved = {key: to_host(a).copy() for key, a in first.state_dict().items()}
-    settings_ = json.loads(json.dumps(first.hyperparameters))
-    second = get_optimizer(first.name, **settings_)
-    second.load_state_dict(saved)
-    assert set(second.state_dict()) == set(saved)
-    resumed, _ = run(second, backend, half, grads[7:])
-    assert_same_bits(resumed, whole)
-
-
-def test_a_loaded_state_is_a_copy(backend):
-    params, grads = problem()
-    first, second = Adam(), Adam()
-    _, held = run(first, backend, params, grads)
-    kept = {key: to_host(a).copy() for key, a in first.state_dict().items()}
-    run(second, backend, params, grads[:1])
-    second.load_state_dict(first.state_dict())
-    second.update(held, [backend.asarray(g) for g in grads[0]])
-    assert_same_bits([to_host(a) for a in first.state_dict().values()], kept.values())
-
-
-def test_a_state_loaded_before_the_first_update_is_a_copy(backend):
-    """The optimiser that it came from goes on, in place, before the other one starts."""
-    params, grads = problem()
-    whole, _ = run(Adam(), backend, params, grads)
-    first, second = Adam(), Adam()
-    live, held = run(first, backend, params, grads[:7])
-    half = [p.copy() for p in live]
-    second.load_state_dict(first.state_dict())
-    first.update(held, [backend.asarray(g) for g in grads[7]])
-    resumed, _ = run(second, backend, half, grads[7:])
-    assert_same_bits(resumed, whole)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_state_saved_before_the_first_update_is_a_fresh_start(name):
-    numpy = get_backend("numpy")
-    params, grads = problem()
-    whole, _ = run(get_optimizer(name), numpy, params, grads)
-    second = get_optimizer(name)
-    second.load_state_dict(get_optimizer(name).state_dict())
-    assert_same_bits(run(second, numpy, params, grads)[0], whole)
-    second.load_state_dict({})
-    assert_same_bits(run(second, numpy, params, grads)[0], whole)
-
-
-def test_state_names_and_shapes(backend):
-    params, grads = problem(steps=3)
-    optimizer = Adam()
-    assert optimizer.state_dict() == {}
-    run(optimizer, backend, params, grads)
-    shapes = {key: tuple(a.shape) for key, a in optimizer.state_dict().items()}
-    assert shapes == {
-        f"{i}.{key}": shape if key != "t" else ()
-        for i, shape in enumerate(SHAPES)
-        for key in ("m", "v", "t")
-    }
-    assert float(to_host(optimizer.state_dict()["2.t"])) == 3.0
-
-
-def test_a_state_of_something_else_is_refused():
-    numpy = get_backend("numpy")
-    params, grads = problem(steps=1)
-    adam, momentum = Adam(), Momentum()
-    run(adam, numpy, params, grads)
-    run(momentum, numpy, params, grads)
-    with pytest.raises(ShapeError, match=r"Momentum.*0\.m.*expected 0\.v"):
-        momentum.load_state_dict(adam.state_dict())
-    with pytest.raises(ShapeError, match=r"0\.v has shape \(4, 3\)"):
-        momentum.load_state_dict({**momentum.state_dict(), "0.v": np.zeros((4, 3))})
-    with pytest.raises(DTypeError, match=r"0\.v has dtype float32"):
-        momentum.load_state_dict({**momentum.state_dict(), "0.v": np.zeros((3, 4), "float32")})
-    late = SGD()
-    late.load_state_dict(adam.state_dict())
-    with pytest.raises(ShapeError, match="expected \\(none\\)"):
-        run(late, numpy, params, grads)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_lists_that_do_not_match_are_refused(name):
     params, grads = problem(steps=1)
     optimizer = get_optimizer(name)
@@ -387,22 +155,3 @@ def test_settings_that_make_no_sense_are_refused(make, message):
 
 def test_the_name_is_not_case_sensitive():
     assert type(get_optimizer("AdamW")) is AdamW
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    beta1=st.floats(0.0, 0.999),
-    beta2=st.floats(0.0, 0.99999),
-    g=st.floats(1e-3, 1e3),
-    sign=st.sampled_from([-1.0, 1.0]),
-)
-def test_the_first_step_of_adam_has_the_length_of_the_rate(beta1, beta2, g, sign):
-    p = np.zeros(1)
-    Adam(0.1, beta1, beta2, eps=1e-12, eps_hat=False).update([p], [np.full(1, sign * g)])
-    np.testing.assert_allclose(p, -0.1 * sign, rtol=1e-6)
-
-
-def test_beta_near_one_keeps_the_bias_correction():
-    p = np.zeros(1, "float32")
-    Adam(0.1, beta2=1 - 1e-10, eps_hat=False).update([p], [np.ones(1, "float32")])
-    np.testing.assert_allclose(p, -0.1, rtol=1e-3)
