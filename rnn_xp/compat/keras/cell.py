@@ -5,6 +5,7 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.compat.keras import activations
 from rnn_xp.compat.keras.cell_config import CellArguments
+from rnn_xp.compat.keras.masked_cells import MaskedCell
 from rnn_xp.compat.keras.nest import flatten, is_nested, leaves_of
 from rnn_xp.errors import ShapeError, StaleCacheError
 from rnn_xp.layers import TimeCell
@@ -21,6 +22,8 @@ class Cell(CellArguments):
     forgets all calls before it. In layers the sequence runs on the core's own layers.
     """
 
+    core_class: Any  # the core's cell
+    masked_class: type[MaskedCell]  # the same with a dropout mask for each gate
     time_layer_class: Any  # the core's layer for the default activations
     parts: int = 1  # arrays in the state
 
@@ -96,11 +99,15 @@ class Cell(CellArguments):
 
     def core_cell(self) -> Any:
         """The core's cell with this cell's weights and activations."""
-        raise NotImplementedError
+        functions = {"activation": self.activation}
+        if self.recurrent_activation is not None:
+            functions["recurrent_activation"] = self.recurrent_activation
+        return self.core_class(*self.core_weights(), **functions)
 
-    def masked_cell(self, inputs: Array | None, recurrent: Array | None) -> Any:
-        """The same with a mask for each gate."""
-        raise NotImplementedError
+    def masked_cell(self, inputs: Array | None, recurrent: Array | None) -> MaskedCell:
+        """The same with masks (G, N, D) of the input and (G, N, H) of the state."""
+        functions = (self.activation, self.recurrent_activation)
+        return self.masked_class(self.core_weights(), *functions, inputs, recurrent)
 
     def nest_state(self, parts: list[Array]) -> Any:
         """The parts of a state as the core's cell has them."""

@@ -1,9 +1,8 @@
 """The arguments of the three cells: kept, checked, written into a configuration and read."""
 
 from numbers import Integral
-from typing import Any, Self
+from typing import Any
 
-from rnn_xp.backend import Backend
 from rnn_xp.compat.keras import activations, initializers
 from rnn_xp.compat.keras.dropout import Dropout
 from rnn_xp.compat.keras.layer import Layer, refuse
@@ -57,19 +56,6 @@ class CellArguments(Layer):
         own = {"dropout": self.dropout, "recurrent_dropout": self.recurrent_dropout}
         return {**config, **own, "seed": self.seed}
 
-    @classmethod
-    def from_config(
-        cls,
-        config: dict[str, Any],
-        custom_objects: dict[str, Any] | None = None,
-        *,
-        backend: str | Backend | None = None,
-    ) -> Self:
-        """A new object with these arguments; see `Layer.from_config`."""
-        constructor: Any = cls  # whose arguments are the subclass's
-        made: Self = constructor(**named(config, custom_objects), backend=backend)
-        return made
-
     def custom_objects(self) -> dict[str, Any]:
         """What the configuration only names; see `Layer.custom_objects`."""
         found: dict[str, Any] = {}
@@ -88,14 +74,3 @@ class CellArguments(Layer):
 def arguments_of(scope: dict[str, Any]) -> dict[str, Any]:
     """A constructor's own arguments, from its ``locals()``."""
     return {k: v for k, v in scope.items() if k not in ("self", "kwargs", "__class__")}
-
-
-def named(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> dict[str, Any]:
-    """A configuration with its initialisers and activations made, from your names too."""
-    made = dict(config)
-    for key, value in config.items():
-        if key.endswith("_initializer"):
-            made[key] = initializers.get(value, custom_objects)
-        elif key in ("activation", "recurrent_activation"):
-            made[key] = activations.get(value, custom_objects)
-    return made

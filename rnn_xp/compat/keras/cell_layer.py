@@ -4,7 +4,6 @@ from typing import Any, Self
 
 from rnn_xp.backend import Backend
 from rnn_xp.compat.keras.cell import Cell
-from rnn_xp.compat.keras.cell_config import named
 from rnn_xp.compat.keras.rnn import RNN
 from rnn_xp.compat.keras.serialization import snake_case
 
@@ -55,7 +54,6 @@ class CellLayer(RNN):
         *,
         backend: str | Backend | None = None,
     ) -> Self:
-        """A new object with these arguments; see `Layer.from_config`."""
-        constructor: Any = cls  # whose arguments are the subclass's
-        made: Self = constructor(**named(config, custom_objects), backend=backend)
-        return made
+        """A new layer with these arguments; see `Layer.from_config`."""
+        # Not that of `RNN`: the cell's arguments are among the layer's, there is no cell.
+        return super(RNN, cls).from_config(config, custom_objects, backend=backend)

@@ -4,11 +4,10 @@ from typing import Any
 
 from rnn_xp import cells
 from rnn_xp._typing import Array
-from rnn_xp.cells.base import GatedCell
 from rnn_xp.compat.keras.cell import Cell
 from rnn_xp.compat.keras.cell_config import arguments_of
 from rnn_xp.compat.keras.cell_layer import CellLayer
-from rnn_xp.compat.keras.masked_cells import MaskedGRUCell
+from rnn_xp.compat.keras.masked_cells import MaskedCell, MaskedGRUCell
 from rnn_xp.layers import TimeGRU
 from rnn_xp.namespace import namespace_of
 
@@ -45,6 +44,8 @@ class GRUCell(Cell):
     """
 
     gates = 3
+    core_class = cells.GRUCell
+    masked_class = MaskedGRUCell
     time_layer_class = TimeGRU
 
     def __init__(
@@ -84,19 +85,10 @@ class GRUCell(Cell):
         """The core's gradients in Keras's order of gates."""
         return [swap_first_gates(g) for g in super().keras_grads(core)]
 
-    def core_cell(self) -> GatedCell:
-        """The core's cell with this cell's weights and activations."""
-        return cells.GRUCell(
-            *self.core_weights(),
-            activation=self.activation,
-            recurrent_activation=self.recurrent_activation,
-        )
-
-    def masked_cell(self, inputs: Array | None, recurrent: Array | None) -> GatedCell:
-        """The same with a mask for each gate."""
-        gate = self.recurrent_activation
-        masks = [None if m is None else _gate_masks(m) for m in (inputs, recurrent)]
-        return MaskedGRUCell(self.core_weights(), self.activation, gate, *masks)
+    def masked_cell(self, inputs: Array | None, recurrent: Array | None) -> MaskedCell:
+        """The core's cell with a mask for each gate; masks in Keras's order of gates."""
+        masks = [None if m is None else _core_masks(m) for m in (inputs, recurrent)]
+        return super().masked_cell(*masks)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in Keras's form."""
@@ -160,6 +152,7 @@ def swap_first_gates(array: Array) -> Array:
     return namespace_of(array).concat(blocks, axis=-1)
 
 
-def _gate_masks(masks: Array) -> Array:
+def _core_masks(masks: Array) -> Array:
+    """Masks (3, N, K) of ``z, r, h`` as those of ``r, z, n``."""
     xp = namespace_of(masks)
     return xp.stack([masks[1, :, :], masks[0, :, :], masks[2, :, :]], axis=0)

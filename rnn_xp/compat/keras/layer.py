@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, get_backend, to_host
+from rnn_xp.compat.keras import activations, initializers
 from rnn_xp.compat.keras.serialization import class_config, snake_case
 from rnn_xp.errors import ShapeError
 from rnn_xp.namespace import FLOAT_DTYPES
@@ -173,7 +174,7 @@ class Layer:
             Your own classes and functions that it names.
         backend : str or Backend, optional
         """
-        return cls(**config, backend=backend)
+        return cls(**with_functions(config, custom_objects), backend=backend)
 
     def serialize(self) -> dict[str, Any]:
         """The configuration with the class's name, as one layer's holds another's."""
@@ -206,6 +207,17 @@ class Layer:
                 f"expected {shape}"
             )
         return self.backend.asarray(made, self.dtype)
+
+
+def with_functions(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> dict[str, Any]:
+    """`config` with initialisers and activations in the place of their names."""
+    made = dict(config)
+    for key, value in config.items():
+        if key.endswith("_initializer"):
+            made[key] = initializers.get(value, custom_objects)
+        elif key in ("activation", "recurrent_activation"):
+            made[key] = activations.get(value, custom_objects)
+    return made
 
 
 def dtype_name(dtype: Any, where: str) -> str:

@@ -3,9 +3,7 @@
 from typing import Any
 
 from rnn_xp import cells
-from rnn_xp._typing import Array
 from rnn_xp.backend import to_host
-from rnn_xp.cells.base import GatedCell
 from rnn_xp.compat.keras.cell import Cell
 from rnn_xp.compat.keras.cell_config import arguments_of
 from rnn_xp.compat.keras.cell_layer import CellLayer
@@ -45,6 +43,8 @@ class LSTMCell(Cell):
 
     gates = 4
     parts = 2
+    core_class = cells.LSTMCell
+    masked_class = MaskedLSTMCell
     time_layer_class = TimeLSTM
 
     def __init__(
@@ -83,19 +83,6 @@ class LSTMCell(Cell):
             to_host(self.bias_initializer((2 * H,), dtype=dtype)),
         ]
         return namespace_of(blocks[1]).concat(blocks)
-
-    def core_cell(self) -> GatedCell:
-        """The core's cell with this cell's weights and activations."""
-        return cells.LSTMCell(
-            *self.core_weights(),
-            activation=self.activation,
-            recurrent_activation=self.recurrent_activation,
-        )
-
-    def masked_cell(self, inputs: Array | None, recurrent: Array | None) -> GatedCell:
-        """The same with a mask for each gate."""
-        gate = self.recurrent_activation
-        return MaskedLSTMCell(self.core_weights(), self.activation, gate, inputs, recurrent)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in Keras's form."""

@@ -20,7 +20,9 @@ class MaskedCell(GatedCell):
     ----------
     params : list of array
         ``[Wx, Wh, b]`` as the core's cell of the same kind takes them.
-    activation, recurrent_activation : Activation
+    activation : Activation
+    recurrent_activation : Activation or None
+        Of the gates; None in a cell that has none.
     input_masks, recurrent_masks : array, shape (G, N, D) and (G, N, H), or None
         One mask for each gate in the core's order, or none.
     """
@@ -29,7 +31,7 @@ class MaskedCell(GatedCell):
         self,
         params: list[Array],
         activation: Activation,
-        recurrent_activation: Activation,
+        recurrent_activation: Any,
         input_masks: Array | None,
         recurrent_masks: Array | None,
     ):

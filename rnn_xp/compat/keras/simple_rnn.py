@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from rnn_xp._typing import Array
 from rnn_xp.cells import RNNCell
-from rnn_xp.cells.base import GatedCell
 from rnn_xp.compat.keras.cell import Cell
 from rnn_xp.compat.keras.cell_config import arguments_of
 from rnn_xp.compat.keras.cell_layer import CellLayer
@@ -36,6 +34,8 @@ class SimpleRNNCell(Cell):
     """
 
     gates = 1
+    core_class = RNNCell
+    masked_class = MaskedSimpleRNNCell
     time_layer_class = TimeRNN
     drops_all = True
 
@@ -59,16 +59,6 @@ class SimpleRNNCell(Cell):
         **kwargs: Any,
     ):
         super().__init__(arguments_of(locals()), kwargs)
-
-    def core_cell(self) -> GatedCell:
-        """The core's cell with this cell's weights and activations."""
-        return RNNCell(*self.core_weights(), activation=self.activation)
-
-    def masked_cell(self, inputs: Array | None, recurrent: Array | None) -> GatedCell:
-        """The same with a mask for each gate."""
-        return MaskedSimpleRNNCell(
-            self.core_weights(), self.activation, self.activation, inputs, recurrent
-        )
 
 
 class SimpleRNN(CellLayer):
