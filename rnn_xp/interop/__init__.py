@@ -14,9 +14,9 @@ ONNX                   `from_onnx`, `run_node`, `run_model`  `to_onnx`, `export_
 
 ``from_...`` takes arrays of any backend and returns a layer with its fast kernels where
 there are some; ``to_...`` returns NumPy arrays. Our weights that go there and come back are the
-same bit for bit, and so are theirs, but for three sums: PyTorch's two biases (of all but the
-GRU) and ONNX's come back as (their sum, 0); and TensorFlow 1 adds its forget bias at run time
-while we store the sum, so that some numbers are rounded, see `rnn_xp.interop.tf1_weights`.
+same bit for bit. So are theirs, but for three sums that are one number here: the two biases of
+PyTorch (all but the GRU) and of ONNX, and the forget bias that TensorFlow 1 adds at run time.
+Those come back bit for bit if ``to_...`` gets what ``from_...`` got as its argument ``like``.
 What the other side does not have is refused with the reason, a
 `rnn_xp.errors.ConversionError`. No other framework is imported; h5py (extra ``keras``) and
 onnx (extra ``onnx``) are, when a file needs them.
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
         run_node,
         to_onnx,
     )
-    from rnn_xp.interop.tf1_weights import from_tf1, to_tf1
+    from rnn_xp.interop.tf1_export import to_tf1
+    from rnn_xp.interop.tf1_weights import from_tf1
     from rnn_xp.interop.torch_weights import from_torch, to_torch
 
 _ROOMS = {
@@ -62,7 +63,8 @@ _ROOMS = {
         "run_node",
         "to_onnx",
     ),
-    "tf1_weights": ("from_tf1", "to_tf1"),
+    "tf1_export": ("to_tf1",),
+    "tf1_weights": ("from_tf1",),
     "torch_weights": ("from_torch", "to_torch"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -14,6 +14,16 @@ NAMED_KINDS = {"basic_rnn_cell": "rnn", "basic_lstm_cell": "lstm", "lstm_cell": 
 Variables: TypeAlias = dict[str, Any]
 
 
+def names_below(variables: Mapping[str, Any], scope: str) -> dict[str, str]:
+    """Names below `scope`, without it and without ``:0``, and the whole names."""
+    start = f"{scope.strip('/')}/" if scope.strip("/") else ""
+    return {
+        name.removesuffix(":0").removeprefix(start): name
+        for name in variables
+        if name.startswith(start)
+    }
+
+
 def nets_of_variables(arrays: Mapping[str, Any], where: str) -> list[list[tuple[str, Variables]]]:
     """The cells of the one net, or of the forward and the backward one."""
     cells: dict[str, Variables] = {}

@@ -1,4 +1,4 @@
-"""Weights of TensorFlow 1's cells, in and out: dictionaries by variable name.
+"""Weights of TensorFlow 1's cells, by variable name; `rnn_xp.interop.tf1_export` is the way back.
 
 Names are those of ``tf.compat.v1.nn.rnn_cell`` under ``dynamic_rnn`` (tf_keras,
 ``legacy_cells.py``), with or without ``:0`` at the end::
@@ -12,12 +12,13 @@ Names are those of ``tf.compat.v1.nn.rnn_cell`` under ``dynamic_rnn`` (tf_keras,
     rnn/multi_rnn_cell/cell_k/<cell>/...       bidirectional_rnn/{fw, bw}/...
 
 Rows of a kernel are the input, then h. The LSTM's gates are i, j, f, o, and its cell adds
-``forget_bias`` to f at run time; ours has it in ``b``. `to_tf1` stores the number that `from_tf1`
-(and TensorFlow) adds up to our ``b`` again, if there is one, else the nearest. There is one for
-every ``b`` from 0.5 to 2**24 (float64: 2**53) with the default of 1; below 0.5 our ``b`` may have
-digits that no number near ``b - 1`` has, and is rounded to what one of them has. Variables that
-come in are rounded once: ``bias + 1`` cannot keep all digits of a small ``bias``. With
-``forget_bias=0.0``, for cells made with it, everything goes to and fro unchanged.
+``forget_bias`` to f at run time; ours has the sum in ``b``. So `to_tf1` has to find the number
+that `from_tf1` (and TensorFlow) adds up to our ``b`` again. There is one for every ``b`` from
+0.5 to 2**24 (float64: 2**53) with the default of 1; below 0.5 our ``b`` may have digits that no
+number near ``b - 1`` has, and such a layer is refused: ``forget_bias=0.0``, for cells made with
+it, is always exact, and ``allow_rounding=True`` takes the nearest numbers. Of TensorFlow's own
+variables ``bias + 1`` does not keep all digits either: with ``like``, the variables that came in,
+they come back as they were wherever our ``b`` is still their sum.
 """
 
 from collections.abc import Mapping
@@ -28,23 +29,21 @@ import numpy as np
 from rnn_xp._typing import Array
 from rnn_xp.cells import Activation
 from rnn_xp.errors import ConversionError
-from rnn_xp.interop.layouts import PEEPHOLES, blocks_from_ours, blocks_to_ours
-from rnn_xp.interop.nets import directions_from_net, net_from_directions
+from rnn_xp.interop.layouts import PEEPHOLES, blocks_to_ours
+from rnn_xp.interop.nets import net_from_directions
 from rnn_xp.interop.tf1_variables import (
     Variables,
     kind_of_variables,
+    names_below,
     nets_of_variables,
     take,
 )
 from rnn_xp.interop.weights import (
     LayerOptions,
     RecurrentWeights,
-    activation_name,
     expect_shape,
     float_arrays,
 )
-
-CELL_NAMES = {"rnn": "basic_rnn_cell", "lstm": "basic_lstm_cell", "gru": "gru_cell"}
 
 
 def from_tf1(
@@ -92,13 +91,10 @@ def from_tf1(
     ShapeError, DTypeError
     """
     where = "from_tf1"
-    start = f"{scope.strip('/')}/" if scope.strip("/") else ""
-    named = {
-        name.removesuffix(":0")[len(start) :]: array
-        for name, array in variables.items()
-        if name.startswith(start)
-    }
+    names = names_below(variables, scope)
+    named = {name: variables[full] for name, full in names.items()}
     arrays = float_arrays(named, where, options.get("dtype"))
+    start = f"{scope.strip('/')}/" if scope.strip("/") else ""
     directions = []
     for cells in nets_of_variables(arrays, where):
         weights: list[RecurrentWeights] = []
@@ -159,7 +155,8 @@ def _one_kernel(
     kernel, b = (blocks_to_ours(array, "tf1", kind) for array in (kernel, b))
     extras: dict[str, Any] = {}
     if kind == "lstm":
-        b[H : 2 * H] += b.dtype.type(forget_bias)
+        if forget_bias:  # adding 0 would lose the sign of a zero
+            b[H : 2 * H] += b.dtype.type(forget_bias)
         extras = {
             "Wp": Wp,
             "cell_clip": limits[0],
@@ -180,91 +177,3 @@ def _split_rows(rows: int, P: int, D: int | None, where: str) -> None:
         raise ConversionError(
             f"{where}/kernel: {rows} rows are not {inputs} and {P} rows of h, as the columns say"
         )
-
-
-def to_tf1(
-    layer: Any, *, scope: str | None = None, forget_bias: float = 1.0, cell_name: str | None = None
-) -> dict[str, Any]:
-    """Variables of the TensorFlow 1 cells that compute what `layer` does.
-
-    Parameters
-    ----------
-    layer : layer or cell
-        `TimeRNN`, `TimeLSTM`, `TimeGRU` that resets before the product, `TimeCell` of an
-        `LSTMPCell`, a `Stack` of these (``MultiRNNCell``), or `Bidirectional`.
-    scope : str, optional
-        Default ``"rnn"``, for two directions ``"bidirectional_rnn"``, as in TensorFlow.
-    forget_bias : float
-        Of the LSTM cells that will get the variables; subtracted from the bias, see the top of
-        this module for what that rounds.
-    cell_name : str, optional
-        Scope of a cell; default the one that TensorFlow gives it: ``basic_rnn_cell``,
-        ``basic_lstm_cell`` (``lstm_cell`` with peepholes or projection), ``gru_cell``.
-
-    Returns
-    -------
-    variables : dict of numpy.ndarray
-        By name, without ``:0``. Clipping and activations are arguments of the cells, and
-        not among them.
-
-    Raises
-    ------
-    ConversionError
-        If TensorFlow 1 has no such cell; the message says why.
-    """
-    where = "to_tf1"
-    directions, _ = directions_from_net(layer, where)
-    bidirectional = len(directions) == 2
-    top = scope if scope is not None else "bidirectional_rnn" if bidirectional else "rnn"
-    variables: dict[str, Any] = {}
-    for cells, end in zip(directions, ("fw", "bw"), strict=False):
-        for number, cell in enumerate(cells):
-            own = cell_name or ("lstm_cell" if cell.is_extended else CELL_NAMES[cell.kind])
-            folders = [top, end if bidirectional else ""]
-            folders += [f"multi_rnn_cell/cell_{number}" if len(cells) > 1 else "", own]
-            path = "/".join(filter(None, folders))
-            for name, array in _cell_variables(cell, forget_bias, where).items():
-                variables[f"{path}/{name}"] = array
-    return variables
-
-
-def _cell_variables(cell: RecurrentWeights, forget_bias: float, where: str) -> Variables:
-    kernel, b, H = np.concatenate([cell.Wx, cell.Wh]), cell.b.copy(), cell.hidden
-    if cell.kind != "rnn" and activation_name(cell.recurrent_activation) != "sigmoid":
-        raise ConversionError(f"{where}: the gates of TensorFlow 1's cells are sigmoids")
-    if cell.reset_after:
-        raise ConversionError(
-            f"{where}: a GRU that resets after the recurrent product, b (2, 3H); GRUCell resets "
-            "before it, which is another function and cannot be converted"
-        )
-    if cell.kind == "gru":
-        return {
-            "gates/kernel": np.ascontiguousarray(kernel[:, : 2 * H]),
-            "gates/bias": b[: 2 * H],
-            "candidate/kernel": np.ascontiguousarray(kernel[:, 2 * H :]),
-            "candidate/bias": b[2 * H :],
-        }
-    if cell.kind == "lstm":
-        b[H : 2 * H] = _stored_bias(b[H : 2 * H], forget_bias)
-    variables = {
-        "kernel": blocks_from_ours(kernel, "tf1", cell.kind),
-        "bias": blocks_from_ours(b, "tf1", cell.kind),
-    }
-    if cell.peepholes is not None:
-        rows = zip(PEEPHOLES, cell.peepholes, strict=True)
-        variables.update({f"w_{gate}_diag": row.copy() for gate, row in rows})
-    if cell.Wp is not None:
-        variables["projection/kernel"] = cell.Wp
-    return variables
-
-
-def _stored_bias(b: Any, forget_bias: float) -> Any:
-    """What adds up to `b` with `forget_bias`, where a number does; else what comes nearest."""
-    added = b.dtype.type(forget_bias)
-    nearest = b - added
-    stored = nearest
-    for end in (-np.inf, np.inf):
-        # Half way between two sums the addition rounds to the even one, which may not be b.
-        other = np.nextafter(nearest, b.dtype.type(end))
-        stored = np.where((stored + added != b) & (other + added == b), other, stored)
-    return stored

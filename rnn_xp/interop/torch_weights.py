@@ -9,8 +9,9 @@ direction,
 
 Two biases and one: ours is ``b = bias_ih + bias_hh``, except for a GRU, which keeps both
 rows because its reset gate acts between them. The way back is ``bias_ih = b`` and
-``bias_hh = 0``. So weights of this package come back unchanged; torch's two biases come
-back as another pair with the same sum.
+``bias_hh = 0``, so weights of this package come back unchanged, bit for bit. So do torch's,
+if `to_torch` gets the state dict that they came in as its argument ``like``; without it its
+two biases come back as another pair with the same sum.
 """
 
 import re
@@ -29,10 +30,12 @@ from rnn_xp.interop.layouts import (
     matrix_to_ours,
 )
 from rnn_xp.interop.nets import Level, levels_from_net, net_from_levels
+from rnn_xp.interop.sums import two_biases
 from rnn_xp.interop.weights import (
     LayerOptions,
     RecurrentWeights,
     activation_name,
+    expect_alike,
     expect_shape,
     float_arrays,
     kind_by_gates,
@@ -83,9 +86,7 @@ def from_torch(
         raise ConversionError(
             f"{where}: nonlinearity = {nonlinearity!r}, expected one of {', '.join(NONLINEARITIES)}"
         )
-    arrays = {n[len(prefix) :]: a for n, a in state_dict.items() if n.startswith(prefix)}
-    if arrays and set(arrays) <= set(CELL_NAMES):
-        arrays = {f"{name}_l0": array for name, array in arrays.items()}
+    arrays = {name: state_dict[full] for name, full in _names(state_dict, prefix).items()}
     unknown = sorted(name for name in arrays if NAME.fullmatch(name) is None)
     if unknown or not arrays:
         found = ", ".join(unknown[:5]) if unknown else f"no name that starts with {prefix!r}"
@@ -106,6 +107,17 @@ def from_torch(
         levels.append(Level(tuple(cells)))
     _require_one_module(levels, where)
     return net_from_levels(levels, **options)
+
+
+def _names(state_dict: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """Names of a module's parameters, and those that they have in the state dict.
+
+    A ``...Cell`` module is named as layer 0 of a module.
+    """
+    names = {name[len(prefix) :]: name for name in state_dict if name.startswith(prefix)}
+    if names and set(names) <= set(CELL_NAMES):
+        return {f"{name}_l0": full for name, full in names.items()}
+    return names
 
 
 def _cell(
@@ -145,7 +157,13 @@ def _cell(
     )
 
 
-def to_torch(layer: Any, *, prefix: str = "", bias: bool = True) -> dict[str, Any]:
+def to_torch(
+    layer: Any,
+    *,
+    prefix: str = "",
+    bias: bool | None = None,
+    like: Mapping[str, Array] | None = None,
+) -> dict[str, Any]:
     """State dict of the torch module that computes what `layer` does.
 
     Parameters
@@ -156,31 +174,54 @@ def to_torch(layer: Any, *, prefix: str = "", bias: bool = True) -> dict[str, An
         ``merge="concat"``, or a `Stack` of such layers of one kind and one hidden size.
         Dropout layers, which have no weights, are left out.
     prefix : str
-        Put before every name.
-    bias : bool
-        False for a module made with ``bias=False``: the layer's bias must be zero.
+        Put before every name; with `like`, as in `from_torch`.
+    bias : bool, optional
+        False for a module made with ``bias=False``: the layer's bias must be zero. Default:
+        as in `like`; without it True.
+    like : dict of array, optional
+        The state dict that the layer came from, or goes back to. Its names are taken. Where
+        its two biases still add up to ours they are given back bit for bit; where ours has
+        changed, ``bias_hh`` is kept if some ``bias_ih`` adds up to ours with it, and is
+        zero (with ``bias_ih = b``) otherwise. `like` is converted to the layer's dtype
+        first, as `from_torch` does.
 
     Returns
     -------
     state_dict : dict of numpy.ndarray
-        In torch's order and the layer's dtype. For ``load_state_dict``, make tensors of
+        In torch's order, or that of `like`, and the layer's dtype; `from_torch` makes the
+        same weights of it bit for bit. For ``load_state_dict``, make tensors of
         them: ``{name: torch.from_numpy(a) for name, a in state_dict.items()}``.
 
     Raises
     ------
     ConversionError
-        If torch has no such module; the message says why.
+        If torch has no such module, or `like` is of another one; the message says why.
     """
     where = "to_torch"
     levels = levels_from_net(layer, where)
     _require_one_module(levels, where)
+    names = None if like is None else _names(like, prefix)
+    if bias is None:
+        bias = names is None or any("bias" in name for name in names)
     arrays: dict[str, Any] = {}
     for number, level in enumerate(levels):
         for cell, direction in zip(level.cells, ("", "_reverse"), strict=False):
             suffix = f"_l{number}{direction}"
             for name, array in _cell_arrays(cell, bias, where).items():
-                arrays[prefix + name + suffix] = array
-    return arrays
+                arrays[name + suffix] = array
+    if like is None or names is None:
+        return {prefix + name: array for name, array in arrays.items()}
+    dtype = str(levels[0].cells[0].Wx.dtype)
+    theirs = {name: like[full] for name, full in names.items()}
+    theirs = float_arrays(theirs, f"{where}: like", dtype)
+    expect_alike(theirs, arrays, where)
+    if levels[0].cells[0].kind != "gru":
+        for first in [name for name in arrays if name.startswith("bias_ih")]:
+            second = first.replace("_ih", "_hh")
+            arrays[first], arrays[second] = two_biases(
+                arrays[first], (theirs[first], theirs[second])
+            )
+    return {full: arrays[name] for name, full in names.items()}
 
 
 def _cell_arrays(cell: RecurrentWeights, bias: bool, where: str) -> dict[str, Any]:
@@ -191,8 +232,8 @@ def _cell_arrays(cell: RecurrentWeights, bias: bool, where: str) -> dict[str, An
     }
     b = blocks_from_ours(cell.b, "torch", kind)
     if bias:
-        rows = b if b.ndim == 2 else (b, np.zeros_like(b))
-        arrays["bias_ih"], arrays["bias_hh"] = rows[0].copy(), rows[1].copy()
+        rows = (b[0].copy(), b[1].copy()) if kind == "gru" else two_biases(b)
+        arrays["bias_ih"], arrays["bias_hh"] = rows
     elif np.any(b):
         raise ConversionError(f"{where}: bias=False, but the bias of a layer is not zero")
     if cell.Wp is not None:

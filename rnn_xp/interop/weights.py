@@ -249,6 +249,22 @@ def expect_shape(array: Any, shape: tuple[int | None, ...], where: str, spelled:
         raise ShapeError(f"{where} has shape {given}, expected {spelled} = ({expected})")
 
 
+def expect_alike(like: Mapping[str, Any], own: Mapping[str, Any], where: str) -> None:
+    """Raise unless `like` has the names and shapes of `own`, which the layer would write.
+
+    Raises
+    ------
+    ConversionError
+    """
+    for name in sorted({*like, *own}):
+        theirs, ours = (
+            f"has {name} {tuple(arrays[name].shape)}" if name in arrays else f"has no {name}"
+            for arrays in (like, own)
+        )
+        if theirs != ours:
+            raise ConversionError(f"{where}: like {theirs}, the layer {ours}")
+
+
 def kind_by_gates(width: int, hidden: int, where: str, spelled: str) -> str:
     """The kind of cell whose recurrent matrix has `width` = G*H columns for `hidden` = H."""
     for kind, gates in OURS.items():

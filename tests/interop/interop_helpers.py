@@ -93,3 +93,42 @@ def assert_near(given, expected, dtype):
     assert given.shape == expected.shape
     tolerance = 1e-6 if str(dtype) == "float32" else 1e-12
     assert np.abs(given - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def any_floats(rng, *shape, dtype="float32", finite=False):
+    """Bell curve, or random bits: subnormal, huge, infinite, not a number, zeros of both signs."""
+    bits = np.dtype(dtype).str.replace("f", "u")
+    wild = rng.integers(0, np.iinfo(bits).max, shape, dtype=bits, endpoint=True).view(dtype)
+    wild = np.where(np.isfinite(wild), wild, 0).astype(dtype) if finite else wild
+    tame = rng.standard_normal(shape).astype(dtype)
+    zeros = np.copysign(np.zeros(shape, dtype), tame)
+    return np.choose(rng.choice(3, shape, p=(0.6, 0.3, 0.1)), (tame, wild, zeros))
+
+
+def bits_of(array):
+    """The bits of floats, which unlike their values tell -0.0 from 0.0."""
+    array = np.ascontiguousarray(array)
+    return array.view(array.dtype.str.replace("f", "u"))
+
+
+def assert_same_bits(given, expected, any_nan=False):
+    """Two dicts or lists of arrays; with `any_nan`, not a number equals any other such."""
+    if isinstance(expected, dict):
+        assert list(given) == list(expected)
+        given, expected = given.values(), expected.values()
+    for one, other in zip(given, expected, strict=True):
+        one, other = np.asarray(one), np.asarray(other)
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+        differ = bits_of(one) != bits_of(other)
+        if any_nan:
+            differ &= ~(np.isnan(one) & np.isnan(other))
+        assert not differ.any(), (one[differ][:5], other[differ][:5])
+
+
+def changed(layer, rng, share=0.3):
+    """Change some of a layer's weights in place, as a training step does, or altogether."""
+    for param in layer.params:
+        dtype, shape = param.dtype, param.shape
+        step = param + rng.standard_normal(shape).astype(dtype) * dtype.type(1e-3)
+        new = np.where(rng.random(shape) < 0.5, step, any_floats(rng, *shape, dtype=dtype))
+        param[...] = np.where(rng.random(shape) < share, new, param)

@@ -4,6 +4,8 @@ The oracle is written from the equations of ``legacy_cells.py`` in TensorFlow's 
 TensorFlow's cells themselves are compared in the tests of `rnn_xp.compat.tf1`.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from interop_helpers import (
@@ -21,7 +23,7 @@ from interop_helpers import (
 
 from rnn_xp import Bidirectional, Stack, TimeLSTM
 from rnn_xp.errors import ConversionError, ShapeError
-from rnn_xp.interop.tf1_weights import from_tf1, to_tf1
+from rnn_xp.interop import from_tf1, to_tf1
 from rnn_xp.layers.reverse import Reversed
 
 KINDS = ("rnn", "lstm", "gru-before")
@@ -133,7 +135,7 @@ def test_peepholes_and_projection_come_back_bit_for_bit(projection):
 
 
 def test_tensorflows_variables_come_back_bit_for_bit():
-    """The forget bias apart, which is rounded once each way."""
+    """The forget bias is in test_tf1_forget_bias.py."""
     _, named = lstm_variables("rnn/lstm_cell", True, True)
     assert_same_arrays(to_tf1(from_tf1(named, forget_bias=0.0), forget_bias=0.0), named)
     back = to_tf1(from_tf1(named))
@@ -147,53 +149,20 @@ def test_tensorflows_variables_come_back_bit_for_bit():
             np.testing.assert_array_equal(back[name], array, strict=True)
 
 
-@pytest.mark.parametrize(("dtype", "limit"), [("float32", 2.0**24), ("float64", 2.0**53)])
-def test_a_forget_bias_comes_back_bit_for_bit_with_the_default(dtype, limit):
-    rng = np.random.default_rng(0)
-    b = np.concatenate(
-        [rng.uniform(0.5, 3.0, 200), np.exp(rng.uniform(np.log(0.5), np.log(limit), 200)), [1.0]]
-    ).astype(dtype)
-    back = _there_and_back(b, 1.0)
-    np.testing.assert_array_equal(back, b, strict=True)
-
-
-@pytest.mark.parametrize("forget_bias", [1.0, 0.1, -2.5, 3.0])
-def test_a_forget_bias_comes_back_wherever_a_number_adds_up_to_it(forget_bias):
-    rng = np.random.default_rng(1)
-    sizes = np.exp(rng.uniform(-12.0, 20.0, 400))
-    b = (sizes * rng.choice([-1.0, 1.0], 400)).astype("float32")
-    back, added = _there_and_back(b, forget_bias), np.float32(forget_bias)
-    lost = b[back != b]
-    assert 0 < len(lost) < len(b) // 2
-    nearest = (lost.astype("float64") - float(added)).astype("float32")
-    for end in (-np.inf, np.inf):
-        near = nearest
-        for _ in range(4):
-            assert not np.any(near + added == lost)
-            near = np.nextafter(near, np.float32(end))
-    off = np.abs(back[back != b].astype("float64") - lost)
-    assert np.all(off <= np.spacing(np.abs(nearest)))
-
-
-def _there_and_back(b, forget_bias):
-    H = len(b)
-    shapes = ((1, 4 * H), (H, 4 * H))
-    layer = TimeLSTM(*(np.zeros(shape, b.dtype) for shape in shapes), np.tile(b, 4))
-    there = to_tf1(layer, forget_bias=forget_bias)
-    return from_tf1(there, forget_bias=forget_bias).params[2][H : 2 * H]
-
-
 def test_names_are_those_of_tensorflow():
+    variables = functools.partial(to_tf1, forget_bias=0.0)
     one, two = classic("lstm"), classic("lstm", D=H)
-    assert list(to_tf1(one)) == ["rnn/basic_lstm_cell/kernel", "rnn/basic_lstm_cell/bias"]
-    assert list(to_tf1(Stack([one, two]), scope="model/rnn"))[2] == (
+    assert list(variables(one)) == ["rnn/basic_lstm_cell/kernel", "rnn/basic_lstm_cell/bias"]
+    assert list(variables(Stack([one, two]), scope="model/rnn"))[2] == (
         "model/rnn/multi_rnn_cell/cell_1/basic_lstm_cell/kernel"
     )
     both = Bidirectional(one, classic("lstm"))
-    assert list(to_tf1(both))[2] == "bidirectional_rnn/bw/basic_lstm_cell/kernel"
-    assert "rnn/lstm_cell/w_f_diag" in to_tf1(lstmp(peepholes=True))
-    assert next(iter(to_tf1(one, cell_name="mine"))) == "rnn/mine/kernel"
-    assert_same_params(from_tf1(to_tf1(one, cell_name="mine"), kind="lstm"), from_tf1(to_tf1(one)))
+    assert list(variables(both))[2] == "bidirectional_rnn/bw/basic_lstm_cell/kernel"
+    assert "rnn/lstm_cell/w_f_diag" in variables(lstmp(peepholes=True))
+    assert next(iter(variables(one, cell_name="mine"))) == "rnn/mine/kernel"
+    assert_same_params(
+        from_tf1(variables(one, cell_name="mine"), kind="lstm"), from_tf1(variables(one))
+    )
 
 
 def test_eleven_cells_stay_in_order():

@@ -1,5 +1,6 @@
 """Export of layers: a graph with ONNX's own recurrent operators."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,19 @@ from rnn_xp.interop.nets import Level, level_from_layer, parts
 from rnn_xp.interop.onnx.files import save_model
 from rnn_xp.interop.onnx.graph import GraphBuilder
 from rnn_xp.interop.onnx.level import add_level
+from rnn_xp.interop.onnx.like import weights_like
 from rnn_xp.layers import TimeAffine
 from rnn_xp.layers.residual import Residual
 
 
 def export_layer(
-    layer: Any, path: str | Path, *, lengths: bool = False, dtype: str = "float32"
+    layer: Any,
+    path: str | Path,
+    *,
+    lengths: bool = False,
+    dtype: str = "float32",
+    like: Any = None,
+    nodes: Sequence[str] | None = None,
 ) -> None:
     """Write a layer to an ONNX file; arguments as in `to_onnx`.
 
@@ -25,10 +33,17 @@ def export_layer(
     CheckpointError
         If the file cannot be written.
     """
-    save_model(path, to_onnx(layer, lengths=lengths, dtype=dtype))
+    save_model(path, to_onnx(layer, lengths=lengths, dtype=dtype, like=like, nodes=nodes))
 
 
-def to_onnx(layer: Any, *, lengths: bool = False, dtype: str = "float32") -> Any:
+def to_onnx(
+    layer: Any,
+    *,
+    lengths: bool = False,
+    dtype: str = "float32",
+    like: Any = None,
+    nodes: Sequence[str] | None = None,
+) -> Any:
     """The ONNX model that computes what `layer` does outside training.
 
     Parameters
@@ -41,6 +56,14 @@ def to_onnx(layer: Any, *, lengths: bool = False, dtype: str = "float32") -> Any
         Whether the model has the input ``lengths``, int32 (N,).
     dtype : {"float32", "float64"}
         Of the model. onnxruntime has no recurrent operators in float64.
+    like : str, Path, bytes or onnx.ModelProto, optional
+        The model that the layer came from by `from_onnx`. Where the two halves of a node's
+        ``B`` still add up to our bias they are given back bit for bit; where ours has
+        changed, the second half is kept if some number adds up to ours with it, and is zero
+        otherwise. A node without ``B`` comes back without it while our bias is zero. Weights
+        of `like` are converted to `dtype` first.
+    nodes : list of str, optional
+        Names of the nodes in `like`, as in `from_onnx`.
 
     Returns
     -------
@@ -54,12 +77,14 @@ def to_onnx(layer: Any, *, lengths: bool = False, dtype: str = "float32") -> Any
     ConversionError
         If ONNX's operators cannot compute it: projection, clipping of the cell state,
         wrappers and cells of one's own, two directions that are not merged. And an LSTM that
-        `from_onnx` made of a node with ``clip``: runtimes disagree on what it computes.
+        `from_onnx` made of a node with ``clip``: runtimes disagree on what it computes. If
+        `like` has other nodes than the layer, or one with ``input_forget``.
     """
     if dtype not in ("float32", "float64"):
         raise DTypeError(f"to_onnx: dtype = {dtype!r}, expected 'float32' or 'float64'")
     where = "to_onnx"
-    graph = GraphBuilder("rnn_xp layer", dtype)
+    theirs = None if like is None else weights_like(like, nodes, dtype, where)
+    graph = GraphBuilder("rnn_xp layer", dtype, theirs)
     time_major = bool(getattr(layer, "time_major", False))
     axes = ("T", "N") if time_major else ("N", "T")
     whole = parts(layer)
@@ -73,6 +98,8 @@ def to_onnx(layer: Any, *, lengths: bool = False, dtype: str = "float32") -> Any
         graph.inputs.append(graph.value(length_name, ("N",), int32))
     x = "xs" if time_major else graph.add("Transpose", ["xs"], "xs.time_major", perm=[1, 0, 2])
     x, width = add_parts(graph, whole, x, length_name, where)
+    if theirs and f"layers.{len(theirs) - 1}.W" not in graph.initializers:
+        raise ConversionError(f"{where}: like has {len(theirs)} nodes, the layer fewer levels")
     if time_major:
         graph.add("Identity", [x], "hs")
     else:

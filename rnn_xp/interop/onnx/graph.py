@@ -20,12 +20,15 @@ class GraphBuilder:
     name : str
     dtype : {"float32", "float64"}
         Of all floating-point values.
+    like : list of dict of numpy.ndarray, optional
+        Weights of the nodes that the recurrent levels came from, in order.
     """
 
-    def __init__(self, name: str, dtype: str):
+    def __init__(self, name: str, dtype: str, like: list[dict[str, Any]] | None = None):
         self.onnx = onnx_package("writing an ONNX file")
         self.name = name
         self.dtype = np.dtype(dtype)
+        self.like = like
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.states: list[Any] = []  # inputs and outputs of states come after all others

@@ -15,7 +15,9 @@ from rnn_xp.interop.layouts import (
 from rnn_xp.interop.nets import Level
 from rnn_xp.interop.onnx.activations import FORMS, onnx_form
 from rnn_xp.interop.onnx.graph import GraphBuilder
+from rnn_xp.interop.onnx.like import alike
 from rnn_xp.interop.onnx.node import DEFAULT_ACTIVATIONS, KINDS
+from rnn_xp.interop.sums import two_biases
 from rnn_xp.interop.weights import RecurrentWeights
 
 OPERATORS = {kind: operator for operator, kind in KINDS.items()}
@@ -54,17 +56,17 @@ def add_level(
     kind, H, count = cells[0].kind, cells[0].hidden, len(cells)
     number = len(graph.states) and 1 + max(int(s.name.split(".")[1]) for s in graph.states)
     prefix = f"layers.{number}"
-    inputs = [
-        x,
-        graph.weight(
-            f"{prefix}.W", np.stack([matrix_from_ours(c.Wx, "onnx", kind) for c in cells])
-        ),
-        graph.weight(
-            f"{prefix}.R", np.stack([matrix_from_ours(c.Wh, "onnx", kind) for c in cells])
-        ),
-        graph.weight(f"{prefix}.B", np.stack([_biases(c) for c in cells])),
-        lengths,
-    ]
+    weights = {
+        "W": np.stack([matrix_from_ours(c.Wx, "onnx", kind) for c in cells]),
+        "R": np.stack([matrix_from_ours(c.Wh, "onnx", kind) for c in cells]),
+        "B": np.stack([_biases(c, graph.dtype) for c in cells]),
+    }
+    if any(c.peepholes is not None for c in cells):
+        weights["P"] = np.stack([_peepholes(c) for c in cells])
+    if graph.like is not None:
+        weights = alike(weights, graph.like, number, not cells[0].reset_after, where)
+    names = {what: graph.weight(f"{prefix}.{what}", array) for what, array in weights.items()}
+    inputs = [x, names["W"], names["R"], names.get("B", ""), lengths]
     shape = ("N", H) if count == 1 else (count, "N", H)
     for part in PARTS[kind]:
         name = f"state.{number}.{part}"
@@ -72,9 +74,8 @@ def add_level(
         if count == 1:
             name = graph.add("Unsqueeze", [name, graph.integers(0)], f"{prefix}.initial_{part}")
         inputs.append(name)
-    if any(c.peepholes is not None for c in cells):
-        P = np.stack([_peepholes(c) for c in cells])
-        inputs.append(graph.weight(f"{prefix}.P", P))
+    if "P" in names:
+        inputs.append(names["P"])
     finals = [f"final.{number}.{part}" for part in PARTS[kind]]
     raw = finals if count == 2 else [f"{prefix}.{name}" for name in finals]
     Y = f"{prefix}.Y"
@@ -100,10 +101,10 @@ def _merged(graph: GraphBuilder, level: Level, Y: str, prefix: str, H: int) -> t
     return graph.add(op, [Y], output, axes=[1], keepdims=0), H
 
 
-def _biases(cell: RecurrentWeights) -> Any:
+def _biases(cell: RecurrentWeights, dtype: Any) -> Any:
     """(2*G*H,): the input's, then the recurrent bias, which is zero where there is one."""
-    b = blocks_from_ours(cell.b, "onnx", cell.kind)
-    return b.reshape(-1) if b.ndim == 2 else np.concatenate([b, np.zeros_like(b)])
+    b = blocks_from_ours(cell.b, "onnx", cell.kind).astype(dtype)
+    return b.reshape(-1) if b.ndim == 2 else np.concatenate(two_biases(b))
 
 
 def _peepholes(cell: RecurrentWeights) -> Any:

@@ -8,7 +8,14 @@ import numpy as np
 from rnn_xp.errors import ConversionError
 from rnn_xp.interop.nets import Level, net_from_levels
 from rnn_xp.interop.onnx.files import load_model, tensor_array
-from rnn_xp.interop.onnx.node import INPUTS, KINDS, level_from_node, node_name, read_node
+from rnn_xp.interop.onnx.node import (
+    INPUTS,
+    KINDS,
+    NodeSettings,
+    level_from_node,
+    node_name,
+    read_node,
+)
 from rnn_xp.interop.weights import LayerOptions
 
 
@@ -66,30 +73,36 @@ def from_onnx(
     the gates only, so its numbers are others where c leaves the bounds. RNN and GRU agree.
     """
     graph = load_model(source).graph
-    known = {node_name(node): node for node in graph.node if node.op_type in KINDS}
-    chosen = list(known) if nodes is None else list(nodes)
-    wrong = [name for name in chosen if name not in known]
-    if wrong or not chosen or (nodes is None and len(chosen) > 1):
-        found = ", ".join(known) or "none"
-        raise ConversionError(
-            f"from_onnx: the recurrent nodes are {found}; give nodes=[...], those that follow "
-            "each other" + (f" (got {', '.join(wrong)})" if wrong else "")
-        )
-    constants = _constants(graph)
+    constants = constants_of(graph)
     levels: list[Level] = []
-    for name in chosen:
-        level = _level(known[name], constants, options.get("dtype"), merge)
+    for node in chosen_nodes(graph, nodes, "from_onnx"):
+        level = _level(node, constants, options.get("dtype"), merge)
         D = level.cells[0].Wx.shape[0]
         if levels and levels[-1].output_size != D:
             raise ConversionError(
-                f"from_onnx: node {name!r} takes {D} features, the one before it gives "
+                f"from_onnx: node {node_name(node)!r} takes {D} features, the one before it gives "
                 f"{levels[-1].output_size}"
             )
         levels.append(level)
     return net_from_levels(levels, **options)
 
 
-def _constants(graph: Any) -> dict[str, Any]:
+def chosen_nodes(graph: Any, nodes: Sequence[str] | None, where: str) -> list[Any]:
+    """The recurrent nodes of a graph with these names; for None the only one."""
+    known = {node_name(node): node for node in graph.node if node.op_type in KINDS}
+    chosen = list(known) if nodes is None else list(nodes)
+    wrong = [name for name in chosen if name not in known]
+    if wrong or not chosen or (nodes is None and len(chosen) > 1):
+        found = ", ".join(known) or "none"
+        raise ConversionError(
+            f"{where}: the recurrent nodes are {found}; give nodes=[...], those that follow "
+            "each other" + (f" (got {', '.join(wrong)})" if wrong else "")
+        )
+    return [known[name] for name in chosen]
+
+
+def constants_of(graph: Any) -> dict[str, Any]:
+    """Arrays of a graph that are constant, by name."""
     values = {tensor.name: tensor_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
@@ -101,7 +114,20 @@ def _constants(graph: Any) -> dict[str, Any]:
 
 def _level(node: Any, constants: dict[str, Any], dtype: str | None, merge: str | None) -> Level:
     settings = read_node(node)
-    names = {what: name for what, name in zip(INPUTS, node.input, strict=False) if name}
+    names = _inputs(node)
+    for what in ("initial_h", "initial_c"):
+        state = constants.get(names.get(what, ""))
+        if state is not None and np.any(state):
+            raise ConversionError(
+                f"{settings.where}: {what} is a constant other than zero, which a layer here does "
+                "not keep; run_node takes it as an input"
+            )
+    return level_from_node(settings, node_weights(node, settings, constants), dtype, merge)
+
+
+def node_weights(node: Any, settings: NodeSettings, constants: dict[str, Any]) -> dict[str, Any]:
+    """The constants ``W``, ``R``, ``B`` and ``P`` of a node, those that it has."""
+    names = _inputs(node)
     arrays: dict[str, Any] = {}
     for what in ("W", "R", "B", "P"):
         if what not in names:
@@ -112,11 +138,8 @@ def _level(node: Any, constants: dict[str, Any], dtype: str | None, merge: str |
                 "a constant; run_node takes it as an input"
             )
         arrays[what] = constants[names[what]]
-    for what in ("initial_h", "initial_c"):
-        state = constants.get(names.get(what, ""))
-        if state is not None and np.any(state):
-            raise ConversionError(
-                f"{settings.where}: {what} is a constant other than zero, which a layer here does "
-                "not keep; run_node takes it as an input"
-            )
-    return level_from_node(settings, arrays, dtype, merge)
+    return arrays
+
+
+def _inputs(node: Any) -> dict[str, str]:
+    return {what: name for what, name in zip(INPUTS, node.input, strict=False) if name}
