@@ -229,8 +229,11 @@ class Rnnlm(Model):
     @classmethod
     def load(
         cls, path: str | Path, backend: str | Backend | None = None, dtype: str | None = None
-    ) -> "Rnnlm":
+    ) -> Self:
         """Read a model that `save` wrote, on any backend.
+
+        Of a subclass it is an instance of that, made as `from_config` makes one: without
+        calling ``__init__``.
 
         Parameters
         ----------
@@ -245,17 +248,28 @@ class Rnnlm(Model):
         CheckpointError
             If the file is missing, damaged, or does not hold a language model.
         """
-        arrays, document = load_arrays(path)
+        return cls.from_arrays(*load_arrays(path), str(path), backend, dtype)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: dict[str, Array],
+        document: dict[str, Any],
+        where: str,
+        backend: str | Backend | None = None,
+        dtype: str | None = None,
+    ) -> Self:
+        """Make a model of what is in a file of `save`; `where` is its name, for messages."""
         try:
             config = LMConfig.from_json(document["config"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{path}: does not describe a language model ({error})"
+                f"{where}: does not describe a language model ({error})"
             ) from error
         if dtype is not None:
             config = replace(config, dtype=dtype)
-        model = Rnnlm.from_config(config, backend)
-        model.set_parameters(arrays, str(path))
+        model = cls.from_config(config, backend)
+        model.set_parameters(arrays, where)
         model.frozen = set(document.get("frozen", []))
         return model
 

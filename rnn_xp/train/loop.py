@@ -70,8 +70,7 @@ class Trainer:
         self.schedule = make_schedule(self.settings, self.total)
         self.stepper = Stepper(model, self.optimizer, self.settings)
         self._parts = Parts(model, self.optimizer, self.schedule, self.batches, self.stepper)
-        last = folder.file("last.safetensors")
-        self.progress = load_state(last, self._parts) if resume else Progress()
+        self.progress = load_state(folder, self._parts) if resume else Progress()
         self._new_rate = new_rate
         if new_rate and isinstance(self.schedule, DivideOnWorse):
             self.schedule.divisions = 0
@@ -255,10 +254,9 @@ class Trainer:
             self._draw()
 
     def _save_model(self) -> None:
-        path = self.folder.file("model.safetensors")
         if self._before is not None:
-            self._before.keep_model(path)
-        save_model(path, self.model, self.progress)
+            self._before.keep_model(self.folder.file("model.safetensors"))
+        save_model(self.folder, self.model, self.progress)
 
     def _save(self) -> None:
         with self._clock.paused():
@@ -273,7 +271,7 @@ class Trainer:
                 self._save_model()
             self.progress.metrics_bytes = self._metrics.sync()
             self.progress.seconds = self._clock.total()
-            save_state(self.folder.file("last.safetensors"), self._parts, self.progress)
+            save_state(self.folder, self._parts, self.progress)
             self._saved_at = time.monotonic()
 
     def _draw(self, last: bool = False) -> None:

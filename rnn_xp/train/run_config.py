@@ -1,6 +1,7 @@
 """``config.json``: what a run was made with."""
 
 import json
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ class RunConfig:
         Names, sizes and sha256 digests of the texts.
     version : str
         Of the rnn_xp that wrote it.
+    run_id : str or None
+        Tells the run from all others; its checkpoints carry it too. Runs of releases before
+        there were any have None.
     """
 
     settings: TrainSettings
@@ -35,6 +39,7 @@ class RunConfig:
     level: str
     data: dict[str, Any]
     version: str = __version__
+    run_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of JSON values."""
@@ -42,6 +47,7 @@ class RunConfig:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "version": self.version,
+            "run_id": self.run_id,
             "level": self.level,
             "settings": self.settings.to_json(),
             "model": self.model.to_json(),
@@ -61,13 +67,22 @@ class RunConfig:
         for key, kind in _DATA.items():
             if not isinstance(data[key], kind):
                 raise ValueError(f"data: {key} is {data[key]!r}")
+        run_id = document.get("run_id")
+        if not isinstance(run_id, str | None):
+            raise ValueError(f"run_id is {run_id!r}")
         return cls(
             TrainSettings.from_json(document["settings"]),
             LMConfig.from_json(document["model"]),
             str(document["level"]),
             data,
             str(document["version"]),
+            run_id,
         )
+
+
+def new_run_id() -> str:
+    """Sixteen random hexadecimal digits; they have nothing to do with the run's seed."""
+    return secrets.token_hex(8)
 
 
 def read_config(path: Path, strict: bool = True) -> dict[str, Any] | None:

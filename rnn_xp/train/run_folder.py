@@ -1,7 +1,7 @@
 """The run folder: what a training run leaves, readable on any backend, without a pickle.
 
 ==================== ==========================================================
-config.json          settings, model, level, data and versions
+config.json          settings, model, level, data, versions and the run's id
 vocab.json           the vocabulary
 model.safetensors    weights of the best validation (of the last save without one)
 last.safetensors     everything that a resume needs, and the last weights
@@ -132,11 +132,14 @@ class RunFolder:
             raise ValueError(f"which is {which!r}, expected best or last")
         if which == "best":
             path = self._existing("model.safetensors")
-            model = Rnnlm.load(path, backend, dtype)
+            arrays, document = load_arrays(path)
+            model = Rnnlm.from_arrays(arrays, document, str(path), backend, dtype)
             self._check_config(path, model.config)
+            self.require_own(path, document)
             return model
         path = self._existing("last.safetensors")
-        arrays, _ = load_arrays(path)
+        arrays, document = load_arrays(path)
+        self.require_own(path, document)
         settings = self.config.model.to_json() | ({} if dtype is None else {"dtype": dtype})
         model = Rnnlm.from_config(LMConfig.from_json(settings), backend)
         model.set_parameters(parameters_in(arrays), str(path))
@@ -150,6 +153,7 @@ class RunFolder:
         """What there is to know about the run, as JSON values."""
         path = self._existing("last.safetensors")
         _, document = load_arrays(path)
+        self.require_own(path, document)
         progress = progress_in(document, path)
         return {
             "path": str(self.path),
@@ -179,6 +183,24 @@ class RunFolder:
             return True
         _, document = load_arrays(model)
         return bool(document.get("run", {}).get("step") == 0)
+
+    def require_own(self, path: Path, document: dict[str, Any]) -> None:
+        """Raise if a checkpoint is of another run than ``config.json``, whatever its shape.
+
+        Runs and files of releases before there was a ``run_id`` have none: such a file is
+        taken.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        found, own = document.get("run_id"), self.config.run_id
+        if found is not None and found != own:
+            raise CheckpointError(
+                f"{path}: is of run {found}, but {self.file('config.json')} of "
+                f"{'a run without run_id' if own is None else f'run {own}'}; "
+                "restore the one that is not of this run from a copy"
+            )
 
     def _check_config(self, path: Path, found: LMConfig) -> None:
         """Raise unless the model in a file is the run's, but for the dtype that was asked for."""

@@ -4,7 +4,6 @@ One file that is replaced atomically is consistent whenever the process is kille
 """
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from rnn_xp.backend import Backend
@@ -16,7 +15,7 @@ from rnn_xp.layers.state import arrays_in
 from rnn_xp.models import Rnnlm
 from rnn_xp.optim import Optimizer, Schedule
 from rnn_xp.train.progress import Progress
-from rnn_xp.train.run_folder import PARAMETER, parameters_in, progress_in
+from rnn_xp.train.run_folder import PARAMETER, RunFolder, parameters_in, progress_in
 from rnn_xp.train.stepper import Stepper
 
 _OPTIMIZER, _STATE = "optimizer/", "state/"
@@ -33,7 +32,7 @@ class Parts:
     stepper: Stepper
 
 
-def save_state(path: Path, parts: Parts, progress: Progress) -> None:
+def save_state(folder: RunFolder, parts: Parts, progress: Progress) -> None:
     """Write ``last.safetensors``.
 
     Raises
@@ -48,15 +47,16 @@ def save_state(path: Path, parts: Parts, progress: Progress) -> None:
             for k, array in enumerate(arrays_in(state)):
                 arrays[f"{_STATE}{p}/{i}/{k}"] = array
     document = {
+        "run_id": folder.config.run_id,
         "progress": asdict(progress),
         "batches": parts.batches.state_dict(),
         "schedule": {"name": parts.schedule.name, **parts.schedule.state_dict()},
         "dropout_counters": parts.model.dropout_counters,
     }
-    save_arrays(path, arrays, document)
+    save_arrays(folder.file("last.safetensors"), arrays, document)
 
 
-def save_model(path: Path, model: Rnnlm, progress: Progress) -> None:
+def save_model(folder: RunFolder, model: Rnnlm, progress: Progress) -> None:
     """Write ``model.safetensors``: what `Rnnlm.save` writes, and where it is from.
 
     Raises
@@ -65,27 +65,30 @@ def save_model(path: Path, model: Rnnlm, progress: Progress) -> None:
         If it cannot be written; the file of before is intact then.
     """
     document = {
+        "run_id": folder.config.run_id,
         "config": model.config.to_json(),
         "frozen": sorted(model.frozen),
         "run": {"step": progress.step, "metric": progress.metric, "value": progress.best},
     }
-    save_arrays(path, model.named_parameters, document)
+    save_arrays(folder.file("model.safetensors"), model.named_parameters, document)
 
 
-def load_state(path: Path, parts: Parts) -> Progress:
+def load_state(folder: RunFolder, parts: Parts) -> Progress:
     """Read ``last.safetensors`` into `parts`, which were made with the run's settings.
 
     Raises
     ------
     CheckpointError
-        If the file is missing or damaged, or does not fit the settings.
+        If the file is missing or damaged, of another run, or does not fit the settings.
     """
+    path = folder.file("last.safetensors")
     if not path.exists():
         raise CheckpointError(
             f"{path}: no such file; the run was stopped before its first checkpoint or the file "
             "was removed: restore it, or start again with --overwrite"
         )
     arrays, document = load_arrays(path)
+    folder.require_own(path, document)
     progress = progress_in(document, path)
     try:
         parts.model.set_parameters(parameters_in(arrays), str(path))

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnn_xp._version import __version__
 from rnn_xp.backend import Backend, get_backend
 from rnn_xp.errors import CheckpointError
 from rnn_xp.models import LMConfig, Rnnlm
@@ -18,7 +20,7 @@ from rnn_xp.train.loop import Trainer
 from rnn_xp.train.plan import make_optimizer, make_schedule, model_config, resolved, total_steps
 from rnn_xp.train.report import Reporter
 from rnn_xp.train.result import TrainResult
-from rnn_xp.train.run_config import RunConfig
+from rnn_xp.train.run_config import RunConfig, new_run_id
 from rnn_xp.train.run_folder import RunFolder
 from rnn_xp.train.settings import NO_VALIDATION, TrainSettings, known, option_name
 
@@ -118,7 +120,9 @@ def _new(settings: TrainSettings, path: Path, overwrite: bool, reporter: Reporte
     # Only now, when nothing can be wrong any more, an old run may go.
     used = [n for n in ("train", "valid") if data.description[n] is not None]
     clear(path, keep=[f"{name}.tokens" for name in used])
-    folder = RunFolder(path, RunConfig(settings, config, data.tokenizer.level, data.description))
+    level, description = data.tokenizer.level, data.description
+    made = RunConfig(settings, config, level, description, run_id=new_run_id())
+    folder = RunFolder(path, made)
     folder.save_config()
     data.tokenizer.save(folder.file("vocab.json"))
     return Trainer(folder, data, model, reporter, resume=False)
@@ -152,7 +156,7 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         data.tokenizer.save(folder.file("vocab.json"))
         folder.tokenizer()  # raises unless it fits the model
     model = Rnnlm.from_config(config.model, backend)
-    folder.config = RunConfig(settings, config.model, config.level, config.data)
+    folder.config = replace(config, settings=settings, version=__version__)
     trainer = Trainer(folder, data, model, reporter, not unstarted, new_rate="lr" in changes)
     _check_limits(changes, config.settings, trainer)
     if settings != config.settings:

@@ -56,14 +56,18 @@ def without_timing(rows):
 
 
 def assert_same_run(a, b):
-    """Both folders hold the same weights, training state and metrics, bit for bit."""
+    """Both folders hold the same weights, training state and metrics, bit for bit.
+
+    But for the time they took and the name that each run gave itself.
+    """
     for name in ("last.safetensors", "model.safetensors"):
         (x, dx), (y, dy) = (load_arrays(p / name) for p in (a, b))
         assert x.keys() == y.keys()
         for key in x:
             assert x[key].dtype == y[key].dtype
             np.testing.assert_array_equal(x[key], y[key], err_msg=f"{name}: {key}")
-        for document in (dx, dy):
+        for folder, document in ((a, dx), (b, dy)):
+            assert document.pop("run_id") == RunFolder.open(folder).config.run_id
             for key in ("seconds", "metrics_bytes"):
                 document.get("progress", {}).pop(key, None)
         assert dx == dy
