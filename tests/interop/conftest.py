@@ -1,5 +1,7 @@
 """Fixtures of the tests of formats."""
 
+from pathlib import Path
+
 import pytest
 from interop_helpers import keras_module
 
@@ -13,3 +15,15 @@ def float64_kept():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
         yield
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Function from the bytes of a pickle to the path of its file."""
+
+    def write(data: bytes) -> Path:
+        path = tmp_path / "weights.pkl"
+        path.write_bytes(data)
+        return path
+
+    return write

@@ -1,7 +1,4 @@
-"""Keras' files, in all their layouts, read and written; damaged ones are named."""
-
-import json
-import zipfile
+"""Keras' files, read and written: the same weights, settings and outputs."""
 
 import numpy as np
 import pytest
@@ -16,35 +13,24 @@ from interop_helpers import (
     nets,
     optional,
 )
-from keras_helpers import QUIET, keras_layer, on_host
+from keras_helpers import (
+    QUIET,
+    config_file,
+    h5_bytes,
+    keras_layer,
+    lstm_entry,
+    on_host,
+    sample_model,
+)
 
 from rnn_xp import Bidirectional, Stack
 from rnn_xp.errors import CheckpointError, ConversionError
 from rnn_xp.interop.keras_files import read_keras, save_keras
 from rnn_xp.interop.keras_models import load_keras
-from rnn_xp.interop.keras_weights import from_keras, to_keras
+from rnn_xp.interop.keras_weights import from_keras
 
 pytestmark = QUIET
 KINDS = ("rnn", "lstm", "gru", "gru-before")
-
-
-def sample_model(keras, dtype="float32", one_class=False):
-    layers = keras.layers
-    inputs = keras.Input((None, D), dtype=dtype)
-    x = keras_layer(keras, "LSTM", dtype)(inputs)
-    x = keras_layer(keras, "LSTM", dtype)(x)
-    x = layers.Dropout(0.5, dtype=dtype)(x)
-    x = layers.Bidirectional(keras_layer(keras, "GRU before", dtype), "sum", dtype=dtype)(x)
-    cells = [
-        layers.SimpleRNNCell(4, activation="relu", dtype=dtype),
-        layers.SimpleRNNCell(H, dtype=dtype) if one_class else layers.GRUCell(H, dtype=dtype),
-    ]
-    stacked = layers.StackedRNNCells(cells, dtype=dtype)
-    x = layers.RNN(stacked, return_sequences=True, dtype=dtype)(x)
-    outputs = layers.Dense(2, dtype=dtype)(x)
-    return keras.Model(inputs, outputs)
-
-
 NAMES = ["bidirectional", "dense", "lstm", "lstm_1", "rnn"]
 
 
@@ -190,165 +176,9 @@ def test_ten_cells_stay_in_order(tmp_path):
     assert_same_params(from_keras(read_keras(tmp_path / "deep.weights.h5")["rnn"]), net)
 
 
-def old_layout(h5py, path, inside=False, chunks=False):
-    """A file as Keras 1 and 2 wrote it."""
-    layer = classic("gru", dtype="float32")
-    with h5py.File(path, "w") as file:
-        root = file.create_group("model_weights") if inside else file
-        if chunks:
-            root.attrs["layer_names0"], root.attrs["layer_names1"] = [b"embed"], [b"my_gru"]
-        else:
-            root.attrs["layer_names"] = [b"embed", b"my_gru"]
-        root.create_group("embed").attrs["weight_names"] = []
-        group = root.create_group("my_gru")
-        names = [f"my_gru/gru_cell/{n}:0" for n in ("kernel", "recurrent_kernel", "bias")]
-        group.attrs["weight_names"] = [name.encode() for name in names]
-        for name, array in zip(names, to_keras(layer), strict=True):
-            group[name] = array
-    return layer
-
-
-@pytest.mark.parametrize(("inside", "chunks"), [(False, False), (True, False), (False, True)])
-def test_the_older_layout(tmp_path, inside, chunks):
-    layer = old_layout(optional("h5py"), tmp_path / "old.h5", inside, chunks)
-    found = read_keras(tmp_path / "old.h5")
-    assert list(found) == ["my_gru"]
-    assert_same_params(from_keras(found["my_gru"]), layer)
-
-
-def test_the_older_layout_as_keras_itself_writes_it(tmp_path):
-    optional("h5py")
-    keras = keras_module()
-    model = sample_model(keras)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("absl.logging.warning", lambda *_: None)
-        model.save(tmp_path / "model.h5")
-    found = read_keras(tmp_path / "model.h5")
-    wanted = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
-    assert list(found) == list(wanted)
-    for name, arrays in wanted.items():
-        for given, array in zip(found[name], arrays, strict=True):
-            np.testing.assert_array_equal(given, array, strict=True)
-
-
-def config_file(path, layers, weights=b""):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
-        archive.writestr("model.weights.h5", weights)
-    return path
-
-
-def h5_bytes(layers, tmp_path):
-    save_keras(tmp_path / "x.weights.h5", layers)
-    return (tmp_path / "x.weights.h5").read_bytes()
-
-
-def lstm_entry(**config):
-    return {"class_name": "LSTM", "config": {"units": H, **config}}
-
-
-UNKNOWN = {
-    "go_backwards": (lstm_entry(go_backwards=True), "go_backwards returns the outputs"),
-    "own activation": (lstm_entry(activation={"class_name": "function"}), "a function of its own"),
-    "own cell": (
-        {"class_name": "RNN", "config": {"cell": {"class_name": "My>Cell", "config": {}}}},
-        "cell My>Cell has no equal here",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", UNKNOWN)
-def test_keras_layers_without_an_equal_are_refused(tmp_path, case):
-    optional("h5py")
-    entry, reason = UNKNOWN[case]
-    weights = h5_bytes({"lstm": classic("lstm"), "rnn": classic("rnn")}, tmp_path)
-    path = config_file(tmp_path / "model.keras", [entry], weights)
-    with pytest.raises(ConversionError, match=reason):
-        load_keras(path)
-
-
 def test_a_file_says_whether_a_layer_is_stateful(tmp_path):
     optional("h5py")
     weights = h5_bytes({"lstm": classic("lstm")}, tmp_path)
     path = config_file(tmp_path / "model.keras", [lstm_entry(stateful=True)], weights)
     assert load_keras(path)["lstm"].stateful
     assert not load_keras(path, stateful=False)["lstm"].stateful
-
-
-def test_damaged_files_are_named(tmp_path):
-    h5py = optional("h5py")
-    path = tmp_path / "x.h5"
-    with pytest.raises(CheckpointError, match=r"x\.h5: no such file"):
-        read_keras(path)
-    path.write_bytes(b"not a file of Keras")
-    with pytest.raises(CheckpointError, match="not a Keras weight file, or damaged"):
-        read_keras(path)
-    whole = h5_bytes({"lstm": classic("lstm")}, tmp_path)
-    for size in (0, 100, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:size])
-        with pytest.raises(CheckpointError, match=r"x\.h5: not a Keras weight file, or damaged"):
-            read_keras(path)
-    with h5py.File(path, "w") as file:
-        file["something"] = 1.0
-    with pytest.raises(CheckpointError, match="neither a group 'layers' nor the attribute"):
-        read_keras(path)
-    h5py.File(path, "w").create_group("layers").file.close()
-    with pytest.raises(CheckpointError, match="holds no weights of Keras layers"):
-        read_keras(path)
-    with h5py.File(path, "w") as file:
-        file["layers/lstm"] = 1.0
-    with pytest.raises(CheckpointError, match="/layers/lstm is an array, expected a group"):
-        read_keras(path)
-
-
-def test_damaged_archives_are_named(tmp_path):
-    optional("h5py")
-    weights = h5_bytes({"lstm": classic("lstm")}, tmp_path)
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme.txt", "")
-    with pytest.raises(CheckpointError, match=r"holds no model\.weights\.h5"):
-        load_keras(path)
-    with pytest.raises(CheckpointError, match="the weights of lstm_1 are missing"):
-        load_keras(config_file(path, [lstm_entry(), lstm_entry()], weights))
-    for config in ('{"config"', '{"config": 3}'):
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("config.json", config)
-            archive.writestr("model.weights.h5", weights)
-        with pytest.raises(CheckpointError, match=r"config\.json (is damaged|describes no)"):
-            load_keras(path)
-    broken = [{"class_name": "Bidirectional", "config": {"layer": 3}}]
-    with pytest.raises(CheckpointError, match="a layer inside a layer"):
-        load_keras(config_file(path, broken, weights))
-    data = path.read_bytes()
-    path.write_bytes(data[:60] + b"\xff" * 40 + data[100:])
-    with pytest.raises(CheckpointError, match="damaged"):
-        load_keras(path)
-
-
-def test_links_out_of_a_file_and_bombs_are_refused(tmp_path):
-    h5py = optional("h5py")
-    path = tmp_path / "x.h5"
-    with h5py.File(path, "w") as file:
-        file["layers/lstm/vars"] = h5py.ExternalLink("/etc/passwd", "/")
-    with pytest.raises(CheckpointError, match="is a ExternalLink"):
-        read_keras(path)
-    with h5py.File(path, "w") as file:
-        file["layers/lstm/vars/0"] = h5py.SoftLink("/layers")
-    with pytest.raises(CheckpointError, match="is a SoftLink"):
-        read_keras(path)
-    with h5py.File(path, "w") as file:
-        file.create_dataset("layers/lstm/vars/0", (2**20, 2**12), "f8", chunks=(2**10, 2**10))
-    with pytest.raises(CheckpointError, match=r"declares 34359738368 bytes, but 0 are stored"):
-        read_keras(path)
-    with h5py.File(path, "w") as file:
-        outside = [(str(tmp_path / "secret"), 0, 80)]
-        file.create_dataset("layers/lstm/vars/0", (10,), "f8", external=outside)
-    with pytest.raises(CheckpointError, match="is not an array stored in the file"):
-        read_keras(path)
-
-
-def test_writing_needs_the_right_name(tmp_path):
-    optional("h5py")
-    with pytest.raises(CheckpointError, match=r"expected a name that ends in \.weights\.h5"):
-        save_keras(tmp_path / "x.h5", {"lstm": classic("lstm")})
