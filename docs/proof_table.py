@@ -21,7 +21,7 @@ os.environ.pop("RNN_XP_KERNELS", None)
 
 # Found through the path that was just extended.
 import backends  # noqa: E402
-from proof.grid import CELLS, COLUMNS, PAIR_ROWS, PARTS, ROWS, SEQUENCES, SINGLE_ROWS  # noqa: E402
+from proof.grid import CELLS, COLUMNS, PARTS, ROWS, SEQUENCES, SINGLE_ROWS, TOGETHER_ROWS  # noqa: E402
 from proof.oracles import (  # noqa: E402
     DIFFERENCES,
     FLOAT32_FORWARD,
@@ -31,8 +31,10 @@ from proof.oracles import (  # noqa: E402
     differences,
     generic,
     results,
+    slopes_off,
     worst,
 )
+from proof.pairs import PAIR_ROWS, PAIRS  # noqa: E402
 from proof.sequences import KINDS  # noqa: E402
 
 BEGIN, END = "<!-- proof-table -->", "<!-- /proof-table -->"
@@ -97,6 +99,30 @@ def option_table(head, rows):
         if all(kind.cell for row in own for kind in row.used):
             entries[-1] = "–"  # cells have no other kernels
         lines.append([label, ", ".join(names), *entries])
+    return lines
+
+
+def pair_errors(row):
+    """Largest relative error of a pair of options, for each oracle."""
+    outputs, gradients = results(row, "numpy", "float64", row.subsets[-1])
+    errors = [max(slopes_off(row, gradients).values())]
+    for oracle in (autograd, generic):
+        references = oracle(row, row.subsets[-1])
+        errors.append(max(worst(outputs, references[0])[0], worst(gradients, references[1])[0]))
+    return errors
+
+
+def pair_table():
+    """One line for each option: the worst of all pairs that it is in."""
+    errors = {row: pair_errors(row) for row in PAIR_ROWS}
+    lines = [["option", "pairs", *ORACLES]]
+    for name in dict.fromkeys(name for pair in PAIRS for name in pair):
+        pairs = [rows for pair, rows in PAIRS.items() if name in pair]
+        own = [row for rows in pairs for row in rows]
+        entries = [number(max(column)) for column in zip(*map(errors.get, own), strict=True)]
+        if all(kind.cell for row in own for kind in row.used):
+            entries[-1] = "–"  # cells have no other kernels
+        lines.append([name, str(len(pairs)), *entries])
     return lines
 
 
@@ -175,13 +201,17 @@ def render():
             "Options of the layers that are named, the worst of them in each line (`user` is a "
             "user's own cell; masks that are drawn are those of a training call):",
             markdown(option_table("option", SINGLE_ROWS)),
-            markdown(option_table("options together", PAIR_ROWS)),
+            markdown(option_table("three options and more", TOGETHER_ROWS)),
+            f"Each option with each other that it goes with, {len(PAIR_ROWS)} rows, central "
+            "differences along random directions. Which they are, and what does not go together, "
+            "is in [docs/option_pairs.md](docs/option_pairs.md).",
+            markdown(pair_table()),
             "Cells in `TimeCell`, over plain sequences, lengths, a mask in a stateful layer, two "
             "directions with a mask, and two layers:",
             markdown(cell_table()),
             markdown(part_table()),
-            "The same rows on every backend, against the generic kernels in float64 (tolerances "
-            f"{FLOAT64:.0e}, in float32 {FLOAT32_FORWARD:.0e} for outputs and "
+            "The same rows but for the pairs on every backend, against the generic kernels in "
+            f"float64 (tolerances {FLOAT64:.0e}, in float32 {FLOAT32_FORWARD:.0e} for outputs and "
             f"{FLOAT32_GRADIENT:.0e} for gradients):",
             markdown(backend_table()),
         ]

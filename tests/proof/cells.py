@@ -66,6 +66,13 @@ class CellKind:
         """Shapes of the parameters, by name, for an input of `width`."""
         return self.weights(width, size)
 
+    def output_size(self, size):
+        return self.width if size == H else size
+
+    def state_sizes(self, size):
+        """Widths of the parts of the state."""
+        return [size] * self.states
+
     def make(self, params, **options):
         """The layer."""
         return TimeCell(self.make_cell(params), **options)

@@ -1,7 +1,8 @@
 """The proof grid as data: every layer, with every option, that must match every oracle.
 
 Both the tests in this folder and ``docs/proof_table.py``, which prints the table of the
-README, run these rows. Adding a layer to the grid is adding a line here.
+README, run these rows. Adding a layer to the grid is adding a line here. Pairs of options
+have a list of their own, `proof.catalogue`.
 
 The numbers are small on purpose (N = 3 rows, T = 4 steps, D = 2, H = 3): central
 differences cost two forward passes for every input element.
@@ -10,7 +11,7 @@ differences cost two forward passes for every input element.
 from dataclasses import dataclass
 
 from proof.cells import CELL_KINDS
-from proof.options import LENGTHS, MASK, PAIR_ROWS, SINGLE_ROWS, N, T
+from proof.options import LENGTHS, MASK, SINGLE_ROWS, TOGETHER_ROWS, N, T
 from proof.parts import PARTS
 from proof.sequences import KINDS, SequenceCase
 from proof.stateful import StatefulCase
@@ -65,5 +66,5 @@ def cases(kind, options):
 
 SEQUENCES = tuple(case for kind in KINDS.values() for case in cases(kind, OPTIONS))
 CELLS = tuple(case for kind in CELL_KINDS.values() for case in cases(kind, CELL_OPTIONS))
-NETS = (*SINGLE_ROWS, *PAIR_ROWS)
+NETS = (*SINGLE_ROWS, *TOGETHER_ROWS)
 ROWS = (*SEQUENCES, *CELLS, *NETS, *PARTS)

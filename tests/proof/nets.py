@@ -1,14 +1,14 @@
 """Nets of layers and wrappers, as cases of the proof grid.
 
-A net is written as nested tuples, ``("residual", ("weight drop", ("layer", 0)))``; `build`
-makes it of this package's layers, `proof.torch_nets` computes it without them. The numbers
-in it say which of the case's layers is meant.
+`NetCase.build` makes a net of this package's layers from its specification (see `proof.specs`),
+`proof.torch_nets` computes it without them.
 """
 
 import zlib
 
 import numpy as np
-from proof.sequences import D, H, K, draw
+from proof.sequences import D, draw
+from proof.specs import DROPOUTS, WRAPPERS, has, leaves, part_of, two_outputs
 
 from rnn_xp.backend import to_host
 from rnn_xp.layers import (
@@ -26,21 +26,6 @@ from rnn_xp.layers.state import arrays_in
 from rnn_xp.namespace import namespace_of
 
 RATIO, SEED = 0.4, 7
-
-WRAPPERS = ("weight drop", "trainable", "residual", "resets", "reversed")
-DROPOUTS = ("dropout", "variational dropout")
-
-
-def leaves(spec):
-    """The numbers of the layers of a net, in order."""
-    if spec[0] == "layer":
-        return [spec[1]]
-    return [k for part in spec if isinstance(part, tuple) for k in leaves(part)]
-
-
-def has(spec, name):
-    """Whether a net has a part of that name."""
-    return spec[0] == name or any(has(part, name) for part in spec if isinstance(part, tuple))
 
 
 class NetCase:
@@ -81,8 +66,7 @@ class NetCase:
         self.name = f"{label} of {names}{', time-major' * self.time_major}"
         rng = np.random.default_rng(zlib.crc32(f"{self.name}{tag}".encode()))
         self.widths = {}
-        first = kinds[0][0]
-        in_width = (K if first.name == "user" else H) if has(spec, "residual") else D
+        in_width = self._input_width()
         self.inputs = {"xs": draw(rng, (N, T, in_width))}
         width = self._measure(spec, in_width)
         self.names = self._parameter_names(spec)
@@ -90,12 +74,17 @@ class NetCase:
         for k in leaves(spec):
             kind, size = kinds[k]
             shapes |= {f"{k}.{n}": s for n, s in self._shapes(k).items()}
-            shapes |= {f"{k}.t{s}": (size,) for s in range(kind.states)}
-            shapes |= {f"{k}.s{s}": (N, size) for s in range(kind.states)}
+            sizes = kind.state_sizes(size)
+            shapes |= {f"{k}.t{s}": (width,) for s, width in enumerate(sizes)}
+            shapes |= {f"{k}.s{s}": (N, width) for s, width in enumerate(sizes)}
         self.states = [f"{k}.s{s}" for k in leaves(spec) for s in range(kinds[k][0].states)]
         self.states *= ends
         for name in self.names + self.states * self.set_states:
             self.inputs[name] = draw(rng, shapes[name], 0.6)
+        for k in leaves(spec):
+            kind, size = kinds[k]
+            if getattr(kind, "forget_bias", 0.0):
+                self.inputs[f"{k}.b"][size : 2 * size] += kind.forget_bias
         self.upstream = {"hs": draw(rng, (N, T, width))}
         self.upstream |= {f"end {name}": draw(rng, shapes[name]) for name in self.states}
 
@@ -131,7 +120,15 @@ class NetCase:
 
     def _shapes(self, k):
         kind, size = self.kinds[k]
-        return kind.shapes(self.widths[k]) if size == H else kind.shapes(self.widths[k], size)
+        return kind.shapes(self.widths[k], size)
+
+    def _input_width(self):
+        """D, or what a residual connection asks for."""
+        kind, size = self.kinds[0]
+        if getattr(kind, "residual", False):
+            return kind.output_size(size)
+        square = part_of(self.spec, "residual")
+        return D if square is None else self._measure(square, D)
 
     def _measure(self, spec, width):
         """Width of a net's output; keeps the width of each layer's input."""
@@ -139,7 +136,7 @@ class NetCase:
             case ("layer", k):
                 self.widths[k] = width
                 kind, size = self.kinds[k]
-                return kind.width if size == H else size
+                return kind.output_size(size)
             case ("bidirectional", merge, one, two):
                 both = self._measure(one, width), self._measure(two, width)
                 return sum(both) if merge in ("concat", None) else both[0]
@@ -249,7 +246,7 @@ class NetCase:
     def backward(self, net, layers, upstream):
         """Gradients on the host, by name of the input."""
         dhs = self.turn(upstream.get("hs"))
-        if dhs is not None and getattr(net, "merge", "") is None:
+        if dhs is not None and two_outputs(self.spec):
             half = dhs.shape[2] // 2
             dhs = (dhs[:, :, :half], dhs[:, :, half:])
         ends = any(k != "hs" for k in upstream)

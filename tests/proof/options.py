@@ -1,7 +1,7 @@
-"""The options of the recurrent layers, alone and in pairs, as rows of the proof grid.
+"""The options of the recurrent layers, alone and several together, as rows of the proof grid.
 
-Adding an option to the grid, and to the table of the README, is adding a line to `SINGLE`
-or `PAIRS`.
+Adding an option to the grid, and to the table of the README, is adding a line to `SINGLE`.
+All pairs of options are in `proof.pairs`; `TOGETHER` has examples of three and more.
 """
 
 from proof.cells import CELL_KINDS
@@ -77,8 +77,7 @@ SINGLE = (
     ("stack with variational dropout", ("stack", ONE, ("variational dropout", 5), TWO), LSTM, {}),
 )
 
-PAIRS = (
-    ("weight drop, stateful", ("weight drop", ONE), FAST, {"stateful": True}),
+TOGETHER = (
     (
         "weight drop, bidirectional, lengths",
         ("bidirectional", "concat", ("weight drop", ONE), ("weight drop", TWO)),
@@ -97,7 +96,6 @@ PAIRS = (
         LSTM,
         {"time_major": True},
     ),
-    ("weight drop, per-row reset", ("weight drop", ("resets", ONE)), FAST, {"resets": RESETS}),
     (
         "trainable state, stacked, mask",
         ("trainable", ("stack", ONE, TWO)),
@@ -110,13 +108,6 @@ PAIRS = (
         FAST,
         {"lengths": LENGTHS},
     ),
-    ("trainable state, stateful", ("trainable", ONE), FAST, {"stateful": True}),
-    (
-        "trainable state, per-row reset",
-        ("trainable", ("resets", ONE)),
-        FAST,
-        {"resets": RESETS},
-    ),
     ("residual, zoneout, lengths", ("residual", ONE), ZONEOUT, {"lengths": LENGTHS}),
     ("layer norm, zoneout, mask", ONE, NORMED[0], {"mask": MASK}),
     ("layer norm, dropout in the cell, mask", ONE, NORMED[1], {"mask": MASK}),
@@ -127,8 +118,6 @@ PAIRS = (
         PROJECTED[1],
         {"stateful": True},
     ),
-    ("zoneout, dropout in the cell", ONE, same("zoneout-dropout-lstm"), {}),
-    ("zoneout, stateful", ONE, ZONEOUT, {"stateful": True}),
     ("dropout in the cell, stacked, lengths", ("stack", ONE, TWO), DROPOUT, {"lengths": LENGTHS}),
     (
         "dropout in the cell, trainable state, weight drop, mask",
@@ -149,7 +138,6 @@ PAIRS = (
         CELLS,
         {"resets": RESETS, "stateful": True},
     ),
-    ("residual, mask", ("residual", ONE), THREE_KINDS, {"mask": MASK}),
     (
         "residual, stacked, dropout, lengths",
         ("stack", ("residual", ONE), ("dropout", 5), ("residual", TWO)),
@@ -162,8 +150,6 @@ PAIRS = (
         LSTM,
         {"mask": MASK, "time_major": True},
     ),
-    ("per-row reset, stateful", ("resets", ONE), EVERY, {"resets": RESETS, "stateful": True}),
-    ("per-row reset, mask", ("resets", ONE), THREE_KINDS, {"resets": RESETS, "mask": MASK}),
     (
         "per-row reset, lengths, time-major",
         ("resets", ONE),
@@ -182,16 +168,12 @@ PAIRS = (
         FAST,
         {"resets": RESETS, "mask": MASK, "set_states": False, "ends": False},
     ),
-    ("per-row reset, residual", ("residual", ("resets", ONE)), LSTM, {"resets": RESETS}),
-    ("reversed, lengths", ("reversed", ONE), FAST, {"lengths": LENGTHS}),
     (
         "reversed, residual, time-major mask",
         ("reversed", ("residual", ONE)),
         LSTM,
         {"mask": MASK, "time_major": True},
     ),
-    ("reversed, stateful", ("reversed", ONE), LSTM, {"stateful": True}),
-    ("bidirectional mul, mask", ("bidirectional", "mul", ONE, TWO), FAST, {"mask": MASK}),
     ("bidirectional of two kinds and widths, lengths", BOTH, MIXED, {"lengths": LENGTHS}),
     (
         "bidirectional, stacked, dropout, mask",
@@ -223,4 +205,4 @@ def _once(spec, kinds, label, **options):
 
 
 SINGLE_ROWS = rows(SINGLE)
-PAIR_ROWS = rows(PAIRS)
+TOGETHER_ROWS = rows(TOGETHER)

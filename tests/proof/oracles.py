@@ -87,6 +87,41 @@ def differences(case, chosen):
     }
 
 
+def slopes_off(case, gradients):
+    """How far gradients are from central differences along one random direction an input.
+
+    A net with all its weights, in a few forward passes: each input moves as a whole, along a
+    normal draw of length 1, and no error of its gradient is orthogonal to that. All of the
+    upstream gradients are on.
+
+    Returns
+    -------
+    errors : dict of str to float
+        Difference of the two slopes, relative to the root mean square of the gradient, which
+        is how large a slope is on average.
+    """
+    numpy, errors = get_backend("numpy"), {}
+    for prefix, call in getattr(case, "calls", {"": case}).items():
+
+        def loss(values, call=call):
+            outputs = call.forward(values, numpy, "float64")
+            return sum(float((outputs[k] * d).sum()) for k, d in call.upstream.items())
+
+        rng = np.random.default_rng(1)
+        for name, value in call.inputs.items():
+            way = rng.standard_normal(value.shape)
+            way /= np.linalg.norm(way)
+            ahead, behind = (
+                loss({**call.inputs, name: value + step * way}) for step in (STEP, -STEP)
+            )
+            grad = gradients[prefix + name]
+            off = abs((ahead - behind) / (2.0 * STEP) - float((grad * way).sum()))
+            size = float(np.sqrt((grad * grad).mean()))
+            errors[prefix + name] = off / size if size > 0.0 else off
+    assert errors.keys() == gradients.keys()
+    return errors
+
+
 @cache
 def _autograd(case, chosen):
     import torch

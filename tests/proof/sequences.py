@@ -47,7 +47,14 @@ class Kind:
 
     @property
     def width(self):
-        return K if self.name == "user" else H
+        return self.output_size(H)
+
+    def output_size(self, size):
+        return K if self.name == "user" else size
+
+    def state_sizes(self, size):
+        """Widths of the parts of the state."""
+        return [size] * self.states
 
     def pack(self, parts):
         """State arrays in the structure that `set_state` takes."""

@@ -22,36 +22,45 @@ def lstm(params, x, state, act=torch.tanh, gate=torch.sigmoid):
     return h, [h, c]
 
 
-def gru_after(params, x, state, act=torch.tanh, gate=torch.sigmoid):
+def gru_after(params, x, state, act=torch.tanh, gate=torch.sigmoid, seen=None):
+    """`seen` is h as the recurrent product sees it."""
     Wx, Wh, b = params
     (h,) = state
     xr, xz, xn = (x @ Wx + b[0]).chunk(3, dim=1)
-    hr, hz, hn = (h @ Wh + b[1]).chunk(3, dim=1)
+    hr, hz, hn = ((h if seen is None else seen) @ Wh + b[1]).chunk(3, dim=1)
     r, z = gate(xr + hr), gate(xz + hz)
     new = (1 - z) * act(xn + r * hn) + z * h
     return new, [new]
 
 
-def gru_before(params, x, state, act=torch.tanh, gate=torch.sigmoid):
+def gru_before(params, x, state, act=torch.tanh, gate=torch.sigmoid, seen=None):
     Wx, Wh, b = params
     (h,) = state
+    seen = h if seen is None else seen
     xr, xz, xn = (x @ Wx + b).chunk(3, dim=1)
     Ur, Uz, Un = Wh.chunk(3, dim=1)
-    r, z = gate(xr + h @ Ur), gate(xz + h @ Uz)
-    new = (1 - z) * act(xn + (r * h) @ Un) + z * h
+    r, z = gate(xr + seen @ Ur), gate(xz + seen @ Uz)
+    new = (1 - z) * act(xn + (r * seen) @ Un) + z * h
     return new, [new]
 
 
-def lstmp(peepholes=False, projection=False, clip=None, projection_clip=None, act=torch.tanh):
+def lstmp(
+    peepholes=False,
+    projection=False,
+    clip=None,
+    projection_clip=None,
+    act=torch.tanh,
+    gate=torch.sigmoid,
+):
     def step(params, x, state):
         Wx, Wh, b = params[:3]
         h, c = state
         i, f, g, o = (x @ Wx + h @ Wh + b).chunk(4, dim=1)
         w_i, w_f, w_o = params[3] if peepholes else (0.0, 0.0, 0.0)
-        c = torch.sigmoid(f + w_f * c) * c + torch.sigmoid(i + w_i * c) * act(g)
+        c = gate(f + w_f * c) * c + gate(i + w_i * c) * act(g)
         if clip is not None:
             c = c.clamp(-clip, clip)
-        h = torch.sigmoid(o + w_o * c) * act(c)
+        h = gate(o + w_o * c) * act(c)
         if projection:
             h = h @ params[-1]
         if projection_clip is not None:
@@ -61,24 +70,34 @@ def lstmp(peepholes=False, projection=False, clip=None, projection_clip=None, ac
     return step
 
 
-def layer_norm_rnn(params, x, state):
-    Wx, Wh, b, gamma = params
-    h = torch.tanh(F.layer_norm(x @ Wx + state[0] @ Wh, b.shape, gamma, b, EPS))
-    return h, [h]
+def layer_norm_rnn(act):
+    def step(params, x, state):
+        Wx, Wh, b, gamma = params
+        h = act(F.layer_norm(x @ Wx + state[0] @ Wh, b.shape, gamma, b, EPS))
+        return h, [h]
+
+    return step
 
 
-def layer_norm_lstm(params, x, state):
+def layer_norm_lstm(params, x, state, act=torch.tanh, gate=torch.sigmoid):
     Wx, Wh, b, gamma, gamma_c, beta_c = params
     h, c = state
     ax = F.layer_norm(x @ Wx, b.shape, gamma[0], eps=EPS)
     ah = F.layer_norm(h @ Wh, b.shape, gamma[1], b, EPS)
     i, f, g, o = (ax + ah).chunk(4, dim=1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    h = torch.sigmoid(o) * torch.tanh(F.layer_norm(c, beta_c.shape, gamma_c, beta_c, EPS))
+    c = gate(f) * c + gate(i) * act(g)
+    h = gate(o) * act(F.layer_norm(c, beta_c.shape, gamma_c, beta_c, EPS))
     return h, [h, c]
 
 
-def layer_norm_lstmp(peepholes=False, projection=False, clip=math.inf, projection_clip=math.inf):
+def layer_norm_lstmp(
+    peepholes=False,
+    projection=False,
+    clip=math.inf,
+    projection_clip=math.inf,
+    act=torch.tanh,
+    gate=torch.sigmoid,
+):
     def step(params, x, state):
         Wx, Wh, b, gamma, gamma_c, beta_c = params[:6]
         h, c = state
@@ -86,35 +105,37 @@ def layer_norm_lstmp(peepholes=False, projection=False, clip=math.inf, projectio
         ah = F.layer_norm(h @ Wh, b.shape, gamma[1], eps=EPS)
         i, f, g, o = (ax + ah + b).chunk(4, dim=1)
         w_i, w_f, w_o = params[6] if peepholes else (0.0, 0.0, 0.0)
-        c = torch.sigmoid(f + w_f * c) * c + torch.sigmoid(i + w_i * c) * torch.tanh(g)
+        c = gate(f + w_f * c) * c + gate(i + w_i * c) * act(g)
         c = c.clamp(-clip, clip)
-        h = torch.tanh(F.layer_norm(c, beta_c.shape, gamma_c, beta_c, EPS))
-        h = torch.sigmoid(o + w_o * c) * h
+        h = act(F.layer_norm(c, beta_c.shape, gamma_c, beta_c, EPS))
+        h = gate(o + w_o * c) * h
         h = (h @ params[-1] if projection else h).clamp(-projection_clip, projection_clip)
         return h, [h, c]
 
     return step
 
 
-def layer_norm_gru(params, x, state):
+def layer_norm_gru(params, x, state, act=torch.tanh, gate=torch.sigmoid, seen=None):
     Wx, Wh, b, gamma = params
     (h,) = state
+    seen = h if seen is None else seen
     xr, xz, xn = F.layer_norm(x @ Wx, b[0].shape, gamma[0], b[0], EPS).chunk(3, dim=1)
-    hr, hz, hn = F.layer_norm(h @ Wh, b[1].shape, gamma[1], b[1], EPS).chunk(3, dim=1)
-    z = torch.sigmoid(xz + hz)
-    new = (1 - z) * torch.tanh(xn + torch.sigmoid(xr + hr) * hn) + z * h
+    hr, hz, hn = F.layer_norm(seen @ Wh, b[1].shape, gamma[1], b[1], EPS).chunk(3, dim=1)
+    z = gate(xz + hz)
+    new = (1 - z) * act(xn + gate(xr + hr) * hn) + z * h
     return new, [new]
 
 
-def layer_norm_gru_before(params, x, state):
+def layer_norm_gru_before(params, x, state, act=torch.tanh, gate=torch.sigmoid, seen=None):
     Wx, Wh, b, gamma = params
     (h,) = state
+    seen = h if seen is None else seen
     H = h.shape[1]
     xr, xz, xn = F.layer_norm(x @ Wx, b.shape, gamma[0], b, EPS).chunk(3, dim=1)
-    gates = F.layer_norm(h @ Wh[:, : 2 * H], (2 * H,), gamma[1, : 2 * H], eps=EPS)
-    r, z = torch.sigmoid(torch.cat([xr, xz], dim=1) + gates).chunk(2, dim=1)
-    candidate = F.layer_norm((r * h) @ Wh[:, 2 * H :], (H,), gamma[1, 2 * H :], eps=EPS)
-    new = (1 - z) * torch.tanh(xn + candidate) + z * h
+    gates = F.layer_norm(seen @ Wh[:, : 2 * H], (2 * H,), gamma[1, : 2 * H], eps=EPS)
+    r, z = gate(torch.cat([xr, xz], dim=1) + gates).chunk(2, dim=1)
+    candidate = F.layer_norm((r * seen) @ Wh[:, 2 * H :], (H,), gamma[1, 2 * H :], eps=EPS)
+    new = (1 - z) * act(xn + candidate) + z * h
     return new, [new]
 
 
@@ -155,7 +176,7 @@ CELL_STEPS = {
     "lstmp-projection": lstmp(projection=True),
     "lstmp-clip": lstmp(clip=CELL_CLIP),
     "lstmp-all": lstmp(True, True, CELL_CLIP, PROJECTION_CLIP, torch.relu),
-    "layer-norm-rnn": layer_norm_rnn,
+    "layer-norm-rnn": layer_norm_rnn(torch.tanh),
     "layer-norm-lstm": layer_norm_lstm,
     "layer-norm-peepholes": layer_norm_lstmp(peepholes=True),
     "layer-norm-projection": layer_norm_lstmp(projection=True),
