@@ -13,7 +13,7 @@ from rnn_xp.backend import get_backend
 # Central differences with step h err by h**2 f''' / 6 (about 1e-11 for h = 1e-5 and third
 # derivatives of order one) and by the rounding of two forward passes over 2 h (about
 # 1e-16 * 10 / 2e-5 = 5e-11). Relative to arrays whose largest entry is 0.01 that is 1e-8; the
-# worst of the grid is 7e-9. A wrong term in a backward pass is off by 1e-2 and more.
+# worst of the grid is 2e-8. A wrong term in a backward pass is off by 1e-2 and more.
 STEP = 1e-5
 DIFFERENCES = 1e-7
 # Two float64 computations of one formula differ by the order of their sums only.
