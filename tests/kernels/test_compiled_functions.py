@@ -50,17 +50,31 @@ def test_tanh():
     x = everywhere(-12, 12)
     got = apply(map_tanh, x)
     exact = np.tanh(x.astype(np.float64))
-    assert errors(got, exact).max() < 3
-    assert np.abs(got - exact).max() < 1.6e-7
+    assert errors(got, exact).max() < 1.1
+    assert np.abs(got - exact).max() < 6.5e-8
     assert np.abs(got).max() == 1.0
     np.testing.assert_array_equal(got, -apply(map_tanh, -x))
 
 
+def test_tanh_where_the_two_formulas_meet():
+    """Every float32 number from 0.65 to 0.8: the worst of all numbers is among them."""
+    first, last = np.float32([0.65, 0.8]).view(np.int32)
+    x = np.arange(first, last, dtype=np.int32).view(np.float32)
+    got = apply(map_tanh, x)
+    assert errors(got, np.tanh(x.astype(np.float64))).max() < 1.1
+    steps = np.diff(got)
+    assert steps.min() >= -np.spacing(np.float32(0.5))
+
+
 def test_sigmoid():
-    x = everywhere(-30, 30)
+    x = everywhere(-87, 87)
     got = apply(map_sigmoid, x)
-    assert np.abs(got - 1 / (1 + np.exp(-x.astype(np.float64)))).max() < 1.3e-7
-    assert got.min() >= 0.0
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    off = errors(got, exact)
+    assert off.max() < 2.5
+    assert off[x > 0].max() < 1.25
+    assert np.abs(got - exact).max() < 7.5e-8
+    assert got.min() >= np.finfo(np.float32).tiny
     assert got.max() <= 1.0
 
 
@@ -68,7 +82,7 @@ def test_exp():
     x = -everywhere(0, 87)
     x = x[x <= 0]
     got = apply(map_exp, x)
-    assert errors(got, np.exp(x.astype(np.float64))).max() < 2
+    assert errors(got, np.exp(x.astype(np.float64))).max() < 1.1
     assert got.max() == 1.0
     assert got.min() >= np.finfo(np.float32).tiny  # no denormal number
     np.testing.assert_array_equal(apply(map_exp, [-87.1, -104, -1e4, -3e38, -np.inf]), 0)
