@@ -25,16 +25,17 @@ print(layer.kernels.compiled != frozenset(), "numba" in sys.modules, float(hs.su
 """
 
 
-def python(code, **env):
-    """What a fresh interpreter prints, as words."""
+def python(code, *, warned="", **env):
+    """What a fresh interpreter prints, as words; it warns of what `warned` says, or of nothing."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-W", "default" if warned else "error", "-c", code],
         env=os.environ | env,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count(warned) == 1 if warned else not done.stderr, done.stderr
     return done.stdout.split()
 
 
@@ -73,14 +74,15 @@ def test_forced_modes_do_not_import_numba():
 
 @needs_numba
 def test_no_folder_for_the_cache(tmp_path):
-    """Neither the package's folder nor the user's can be written to: compiled, not kept."""
+    """None that can be written to, of the package or the user: compiled, not kept, and said."""
     nowhere = tmp_path / "file"
     nowhere.write_text("")
     hidden = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
     code = "from rnn_xp.kernels.compiled.jit import cache_on_disk; print(cache_on_disk())"
     env = {"NUMBA_CACHE_DIR": f"{nowhere}/x", **hidden}
-    assert python(code, **env) == ["False"]
-    assert python(STEP, **env) == python(STEP)
+    said = "RuntimeWarning: no folder to keep compiled kernels in"
+    assert python(code, **env, warned=said) == ["False"]
+    assert python(STEP, **env, warned=said) == python(STEP)
     kept = tmp_path / "kept"
     env = {"NUMBA_CACHE_DIR": str(kept), **hidden}
     assert python(code, **env) == ["True"]

@@ -12,6 +12,7 @@ into others has changed: who edits a function here deletes the ``.nbi`` files. (
 their cache after the sources.)
 """
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -38,7 +39,7 @@ def _compile(function: Callable[..., Any], flags: set[str]) -> Any:
 
 @cache
 def cache_on_disk() -> bool:
-    """Whether Numba finds a folder for its cache; else each process compiles anew.
+    """Whether Numba finds a folder for its cache; else each process compiles anew, with a warning.
 
     Numba looks at ``NUMBA_CACHE_DIR``, at the folder of the package and at the user's cache
     folder, and refuses to decorate a function if none of them can be written to. It offers no
@@ -48,6 +49,13 @@ def cache_on_disk() -> bool:
         numba.njit(cache=True)(_nothing)
     except RuntimeError as problem:
         if "no locator available" in str(problem):
+            warnings.warn(
+                "no folder to keep compiled kernels in: each process compiles them anew, some "
+                "seconds; set NUMBA_CACHE_DIR to one that can be written to, or "
+                "RNN_XP_KERNELS=numpy to go without",
+                RuntimeWarning,
+                stacklevel=2,
+            )
             return False
         raise
     return True
