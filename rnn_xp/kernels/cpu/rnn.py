@@ -65,6 +65,7 @@ def rnn_backward(
     dh = run.buffer("dh", N, H)
     product = run.product_buffer("product", H)  # what reaches h from the later steps
     product[...] = 0 if dhT is None else dhT
+    Wh_transposed = run.transposed(run.Wh)
     for t in range(T - 1, -1, -1):
         rows = run.held[t]
         if dhs is None:
@@ -75,7 +76,7 @@ def rnn_backward(
             through = product[rows]
             dh[rows] = 0
         np.multiply(steps[t], dh, out=steps[t])
-        np.matmul(steps[t], run.Wh.T, out=product)
+        np.matmul(steps[t], Wh_transposed, out=product)
         if rows is not None:
             product[rows] = through
     dWx, dWh, db = grads
