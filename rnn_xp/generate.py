@@ -119,9 +119,7 @@ def _generate(
 
 def _step(model: Rnnlm, xs: Any, state: list[Any] | None) -> tuple[Any, list[Any]]:
     """Run `xs` (N, T) from `state` (None is zeros); scores after the last, and the new state."""
-    with model.fresh_state():
-        if state is not None:
-            model.state = state
+    with model.fresh_state(state):
         scores = to_host(model.predict(xs)[:, -1, :])
         return scores, model.state
 

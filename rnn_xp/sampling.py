@@ -15,6 +15,9 @@ from rnn_xp.errors import NonFiniteError
 
 Ids: TypeAlias = NDArray[np.int64]
 
+# Tokens whose probabilities are first taken together: a draw adds up the blocks, then one block.
+BLOCK = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -70,25 +73,32 @@ class Sampling:
         if self.greedy or self.temperature == 0.0:
             best: Ids = np.argmax(self._allowed(scores), axis=1)
             return best
-        cumulative = np.cumsum(self.probabilities(scores), axis=1)
-        total = cumulative[:, -1]
-        # Rounding must not carry a draw past the last token that has a probability.
-        target = np.minimum(uniforms * total, np.nextafter(total, 0.0))
-        chosen: Ids = np.argmax(cumulative > target[:, None], axis=1)
-        return chosen
+        p = self._exponentials(scores)
+        starts = np.arange(0, p.shape[1], BLOCK)
+        in_blocks = np.add.reduceat(p, starts, axis=1)
+        return np.array(
+            [_draw(*row, starts) for row in zip(p, in_blocks, uniforms, strict=True)],
+            dtype=np.int64,
+        )
 
     def probabilities(self, scores: Any) -> NDArray[np.float64]:
         """Probability of each token, (N, V), 0 for what is left out."""
+        p = self._exponentials(scores)
+        p /= p.sum(axis=1, keepdims=True)
+        return p
+
+    def _exponentials(self, scores: Any) -> NDArray[np.float64]:
+        """The probabilities, but for a factor that each row has."""
         scores = self._allowed(scores)
         if self.top_k is not None and self.top_k < scores.shape[1]:
             scores = np.where(_highest(scores, self.top_k), scores, -np.inf)
-        with np.errstate(over="ignore"):  # what overflows has probability 0
-            scores = (scores - scores.max(axis=1, keepdims=True)) / (self.temperature or 1.0)
-        p: NDArray[np.float64] = np.exp(scores)
-        p /= p.sum(axis=1, keepdims=True)
+        scores -= scores.max(axis=1, keepdims=True)
+        if self.temperature not in (0.0, 1.0):
+            with np.errstate(over="ignore"):  # what overflows has probability 0
+                scores /= self.temperature
+        p: NDArray[np.float64] = np.exp(scores, out=scores)
         if self.top_p is not None and self.top_p < 1.0:
-            p = np.where(_nucleus(p, self.top_p), p, 0.0)
-            p /= p.sum(axis=1, keepdims=True)
+            p = np.where(_nucleus(p / p.sum(axis=1, keepdims=True), self.top_p), p, 0.0)
         return p
 
     def _allowed(self, scores: Any) -> Any:
@@ -98,7 +108,8 @@ class Sampling:
                 "the model's scores are not finite: its weights are damaged, or its training "
                 "diverged; use an earlier checkpoint"
             )
-        scores[:, list(self.skip_ids)] = -np.inf
+        if self.skip_ids:
+            scores[:, list(self.skip_ids)] = -np.inf
         return scores
 
 
@@ -106,6 +117,21 @@ def check_integer(name: str, value: Any, least: int) -> None:
     """Raise `ValueError` unless `value` is an integer from `least` on."""
     if not hasattr(value, "__index__") or index(value) < least:
         raise ValueError(f"{name} is {value!r}, expected an integer from {least} on")
+
+
+def _draw(p: Any, in_blocks: Any, uniform: float, starts: Any) -> int:
+    """The token at which the running sum of `p`, (V,), first passes ``uniform * sum(p)``.
+
+    `in_blocks` are the sums of the blocks that begin at `starts`.
+    """
+    cumulative = np.cumsum(in_blocks)
+    # Rounding must not carry a draw past the last token that has a probability.
+    target = min(uniform * cumulative[-1], np.nextafter(cumulative[-1], 0.0))
+    block = int(np.argmax(cumulative > target))
+    inside = p[starts[block] : starts[block] + BLOCK]
+    passed = np.cumsum(inside) > target - (cumulative[block] - in_blocks[block])
+    place = np.argmax(passed) if passed[-1] else np.flatnonzero(inside)[-1]
+    return int(starts[block] + place)
 
 
 def _highest(scores: Any, k: int) -> Any:

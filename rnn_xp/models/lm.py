@@ -164,14 +164,24 @@ class Rnnlm(Model):
             layer.reset_state()
 
     @contextlib.contextmanager
-    def fresh_state(self) -> Iterator[None]:
-        """Start from zeros inside the block, and restore the state after it."""
-        kept = self.state
-        self.reset_state()
+    def fresh_state(self, start: Iterable[Any] | None = None) -> Iterator[None]:
+        """Start from zeros inside the block, or from `start`; restore the state after it.
+
+        Parameters
+        ----------
+        start : list, optional
+            A state of each recurrent layer, as `state` gives it; adopted, not copied.
+        """
+        layers = self.recurrent_layers
+        kept = [layer.state for layer in layers]
+        for layer, value in zip(
+            layers, [None] * len(layers) if start is None else start, strict=True
+        ):
+            layer.state = value
         try:
             yield
         finally:
-            for layer, value in zip(self.recurrent_layers, kept, strict=True):
+            for layer, value in zip(layers, kept, strict=True):
                 layer.state = value
 
     @property

@@ -110,7 +110,8 @@ def begin(
 
 def gate_major(a: Array, H: int) -> Array:
     """View (..., N, G*H) as (..., G, N, H)."""
-    return np.moveaxis(a.reshape(*a.shape[:-1], -1, H), -2, -3)
+    by_gate: Array = a.reshape(*a.shape[:-1], -1, H).swapaxes(-2, -3)
+    return by_gate
 
 
 def product_blocks(product: Array, H: int) -> Array:
