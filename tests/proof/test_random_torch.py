@@ -22,9 +22,14 @@ GATES = {"tanh": 1, "relu": 1, "lstm": 4, "lstmp": 4, "gru": 3}
 # For outputs, for gradients, relative to the largest entry of each reference array.
 TOLERANCES = {"float32": (1e-6, 5e-6), "float64": (1e-12, 1e-12)}
 # A case is one where float32 has an answer: torch's own, in float32, is within this part of the
-# tolerance of torch's in float64. Of 7,000 nets drawn in float32 1 in 23 is not: a gradient there
-# is one number, a sum whose terms cancel, or passes a tanh near 1. Of the other 6,700 NumPy's
-# kernels miss the tolerance in 2, the compiled ones in 3, by such sums; none is an example here.
+# tolerance of torch's in float64. Of 6,964 nets drawn in float32, 362 are not. They were compared
+# with what rounding alone does: the net in float64, each weight, input and output of an activation
+# moved by 2^-24 of itself up or down, at random, 20 times. The change passes this part of the
+# tolerance at least once in all 362, in the median in 308; of 471 of the others in 237 and in 40.
+# Of the 6,602 others NumPy's kernels miss the tolerance in 2, the compiled ones in 3 (by up to 1.97
+# and 2.72 times). Each of these misses is less than the largest change by rounding in its net,
+# of 2.5 to 8.4 tolerances: so they are no sign of a wrong kernel. None of them
+# is an example here.
 KNOWN = 0.25
 SIZES = st.integers(1, 6)
 
