@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnn_xp._typing import Array
+from rnn_xp.cells.stacked import StackedCell
+from rnn_xp.cells.wrapper import WrapperCell
 from rnn_xp.layers.composite import Wrapper
 from rnn_xp.layers.dropout import check_dropout
 from rnn_xp.rng import DropoutKey
@@ -23,7 +25,8 @@ class WeightDrop(Wrapper):
     ----------
     layer : layer
         `TimeRNN`, `TimeLSTM`, `TimeGRU` or `TimeCell`, also inside `Residual`, `Reversed` or
-        `TimeReset`. The layers of a net are wrapped one by one.
+        `TimeReset`. The layers of a net are wrapped one by one; so instead of a `TimeCell` of
+        a `StackedCell` take a `Stack` of layers, which gives the same numbers.
     ratio : float
         Probability of a zero, 0 <= ratio < 1 (quantised to 1/65536).
     seed : int
@@ -42,7 +45,7 @@ class WeightDrop(Wrapper):
     Raises
     ------
     TypeError
-        If the layer is made of several layers, or has no such matrix.
+        If the layer is made of several layers or cells, or has no such matrix.
     """
 
     def __init__(
@@ -121,6 +124,14 @@ def _check_parameter(where: str, layer: Any, index: int) -> None:
     if inner.params is not inner.params or cell.params is not inner.params:
         raise TypeError(
             f"{where}: {inner.name} has the parameters of several parts; wrap each of them"
+        )
+    while isinstance(cell, WrapperCell):
+        cell = cell.cell
+    if isinstance(cell, StackedCell):
+        # `index` would be a matrix of one of its cells, and the others would drop nothing.
+        raise TypeError(
+            f"{where}: {inner.name} runs a StackedCell; take a Stack of layers, which gives the "
+            "same numbers, and wrap each of them"
         )
     if not 0 <= index < len(inner.params) or len(inner.params[index].shape) != 2:
         raise TypeError(

@@ -7,7 +7,8 @@ from proof.usercell import LeakyCell
 from wrapper_kinds import H, N, T, gru, lstm
 
 from rnn_xp.backend import to_host
-from rnn_xp.layers import Bidirectional, Stack, TimeCell, TrainableState, WeightDrop
+from rnn_xp.cells import RNNCell, StackedCell, ZoneoutCell
+from rnn_xp.layers import Bidirectional, Residual, Stack, TimeCell, TrainableState, WeightDrop
 from rnn_xp.rng import DropoutKey, draw_dropout_mask
 
 
@@ -79,3 +80,17 @@ def test_the_door(be):
             WeightDrop(lstm(be), parameter=index)
     with pytest.raises(TypeError, match="WeightDrop: wraps a list, expected a recurrent layer"):
         WeightDrop([])
+
+
+def test_stacked_cells_are_refused(be):
+    """There `Wh` would be that of the lowest cell alone."""
+    low, high = (
+        RNNCell(draw(be, H, H), draw(be, H, H, seed=2), draw(be, H, seed=k)) for k in (3, 4)
+    )
+    cell = StackedCell([low, high])
+    for stacked in (cell, ZoneoutCell(cell, (0.1, 0.1)), StackedCell([cell])):
+        layer = TimeCell(stacked)
+        for net in (layer, Residual(layer)):
+            with pytest.raises(TypeError, match="TimeCell runs a StackedCell; take a Stack of"):
+                WeightDrop(net)
+    WeightDrop(TimeCell(ZoneoutCell(low, 0.1)))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from proof.catalogue import BY_NAME
 
-from rnn_xp.cells import LSTMCell, ResidualCell
+from rnn_xp.cells import LSTMCell, ResidualCell, StackedCell
 from rnn_xp.errors import ShapeError
-from rnn_xp.layers import Bidirectional, Residual, Stack, TimeCell, TimeLSTM
+from rnn_xp.layers import Bidirectional, Residual, Stack, TimeCell, TimeLSTM, WeightDrop
 
 # What two options cannot both set: there is one place for it, so no call could ask for both.
 SETTINGS = {
@@ -59,6 +59,10 @@ def residual_of_two_outputs():
     Residual(Bidirectional(*layers, None)).forward(np.ones((2, 3, 2)))
 
 
+def weight_drop_of_a_stacked_cell():
+    WeightDrop(TimeCell(StackedCell([LSTMCell(*weights(2, 2)) for _ in range(2)])))
+
+
 def refusal(a, b, reason, attempt, error, message):
     return Refusal(frozenset((a, b)), reason, attempt, error, message)
 
@@ -87,6 +91,14 @@ REFUSALS = (
         residual_of_two_outputs,
         ShapeError,
         "the output of Bidirectional is a tuple, expected",
+    ),
+    refusal(
+        "stacked cell",
+        "weight drop",
+        "weight drop is of one layer: a `Stack` of layers, each in its `WeightDrop`",
+        weight_drop_of_a_stacked_cell,
+        TypeError,
+        "TimeCell runs a StackedCell; take a Stack of layers",
     ),
 )
 REFUSED = {refused.pair: refused for refused in REFUSALS}
