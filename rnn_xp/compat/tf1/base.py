@@ -103,6 +103,13 @@ class RNNCell:
             Default: the generator that `set_random_seed` seeds.
         scope : str
             Prefix of the variables' names; ``"rnn"`` for `dynamic_rnn`.
+
+        Raises
+        ------
+        ValueError
+            If `input_depth` is no positive int.
+        DTypeError, ShapeError
+            If the cell was made for another dtype, or built for another depth.
         """
         depth = input_depth[-1] if isinstance(input_depth, tuple | list) else input_depth
         if not isinstance(depth, int) or depth < 1:
@@ -141,6 +148,11 @@ class RNNCell:
         dtype : str or dtype
         backend : str or Backend, optional
             Default: that of the variables, or before they exist what ``RNN_BACKEND`` names.
+
+        Raises
+        ------
+        DTypeError
+            If `dtype` is neither float32 nor float64.
         """
         where = type(self).__name__
         name = dtype_name(dtype, where)
@@ -210,6 +222,11 @@ class RNNCell:
         output : array, shape (N, output_size)
         new_state : like `state`
 
+        Raises
+        ------
+        ShapeError, DTypeError, MixedBackendError
+            If `inputs` or `state` do not fit the cell or each other.
+
         Notes
         -----
         Converts the variables to the core's layout, which copies the kernel: for many steps
@@ -244,3 +261,11 @@ class RNNCell:
         return output, new_state
 
     call = __call__
+
+
+def require_cell(cell: Any, where: str) -> None:
+    """Raise `TypeError` unless `cell` is a cell of this package."""
+    if not isinstance(cell, RNNCell):
+        raise TypeError(
+            f"{where}: cell is a {type(cell).__name__}, expected a cell of rnn_xp.compat.tf1"
+        )

@@ -4,11 +4,11 @@ from typing import Any
 
 from rnn_xp._typing import Array, State
 from rnn_xp.compat.tf1.base import RNNCell
-from rnn_xp.compat.tf1.dynamic import CellRun, stack_steps, unstack
+from rnn_xp.compat.tf1.dynamic import CellRun, stack_gradients, stack_steps, unstack
 from rnn_xp.compat.tf1.leaf import LeafCell
 from rnn_xp.compat.tf1.tape import Call, active_tape
 from rnn_xp.errors import ShapeError
-from rnn_xp.namespace import namespace_of, require_like, require_shape
+from rnn_xp.namespace import namespace_of
 
 
 def bidirectional_dynamic_rnn(
@@ -101,19 +101,22 @@ def static_bidirectional_rnn(
     initial = (initial_state_fw, initial_state_bw)
     x = stack_steps(inputs, where, "inputs")
     outputs, (state_fw, state_bw) = pair.forward(x, sequence_length, initial, dtype)
+    joined = namespace_of(x).concat(list(outputs), axis=2)
     tape = active_tape()
     if tape is not None:
         split = cell_fw.output_size
 
         def check(doutputs: Any, dstate: Any) -> tuple[Any, Any]:
-            return pair.check(_split_steps(doutputs, outputs, split, where), dstate)
+            both = stack_gradients(doutputs, joined.shape, joined, where)
+            if both is not None:
+                both = (both[:, :, :split], both[:, :, split:])
+            return pair.check(both, dstate)
 
         def backward(doutputs: Any, dstate: Any) -> tuple[Any, Any]:
             dinputs, dinitial = pair.backward(doutputs, dstate)
             return unstack(dinputs), dinitial
 
         tape.add(Call(where, pair.leaves, check, backward))
-    joined = namespace_of(x).concat(list(outputs), axis=2)
     return unstack(joined), state_fw, state_bw
 
 
@@ -165,22 +168,3 @@ class _Pair:
             run.backward(dout, d) for run, dout, d in zip(self.runs, doutputs, dstate, strict=True)
         ]
         return results[0][0] + results[1][0], (results[0][1], results[1][1])
-
-
-def _split_steps(doutputs: Any, outputs: Any, split: int, where: str) -> Any:
-    """A list of gradients (N, both widths) or None as two arrays (T, N, width)."""
-    if doutputs is None:
-        return None
-    T, N, width_fw = outputs[0].shape
-    width = width_fw + outputs[1].shape[2]
-    if not isinstance(doutputs, list | tuple) or len(doutputs) != T:
-        raise ShapeError(f"{where}: doutputs is not a list of T = {T} arrays or None")
-    like = outputs[0]
-    xp = namespace_of(like)
-    zeros = xp.zeros((N, width), dtype=like.dtype, device=like.device)
-    steps = [zeros if d is None else d for d in doutputs]
-    for t, step in enumerate(steps):
-        require_like(step, like, where, f"doutputs[{t}]")
-        require_shape(step, (N, width), where, f"doutputs[{t}]", "(N, both output sizes)")
-    both = xp.stack(steps, axis=0)
-    return both[:, :, :split], both[:, :, split:]

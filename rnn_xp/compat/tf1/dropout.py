@@ -113,6 +113,7 @@ class DropoutWrapper(CellWrapper):
         return self._shared[stream]
 
     def _draw(self, shape: tuple[int, ...], like: Array, keep_prob: float, stream: int) -> Array:
+        """A new mask; the kernel takes no ratio of 1, so that one is zeros here."""
         xp = namespace_of(like)
         if dropout_threshold(1.0 - keep_prob) >= 65536:
             return xp.zeros(shape, dtype=like.dtype, device=like.device)
@@ -190,6 +191,7 @@ class _BoundDropout(BoundCell):
         self.inner.finish()
 
     def _drop(self, a: Array, keep_prob: float, stream: int) -> tuple[Array, Array | None]:
+        """``(a * mask, mask)``, the mask None if nothing is dropped; stream 0 is the inputs."""
         size = self.cell.input_size
         if stream == 0 and isinstance(size, int) and size != a.shape[-1]:
             raise ShapeError(
@@ -224,6 +226,7 @@ class _BoundDropout(BoundCell):
 
 
 def _times(state: State, masks: Any) -> State:
+    """The product, part by part; a mask of None is ones."""
     if masks is None:
         return state
     if isinstance(state, tuple):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rnn_xp._typing import Array, State
-from rnn_xp.compat.tf1.base import RNNCell
+from rnn_xp.compat.tf1.base import RNNCell, require_cell
 from rnn_xp.compat.tf1.bound import BoundCell
 from rnn_xp.compat.tf1.structure import check_gradient, check_state, dtype_name, nest_as
 from rnn_xp.compat.tf1.tape import Call, active_tape
@@ -113,7 +113,8 @@ def static_rnn(
     if tape is not None:
 
         def check(doutputs: Any, dstate: Any) -> tuple[Any, Any]:
-            return run.check(run.stack_gradients(doutputs), dstate)
+            stacked = stack_gradients(doutputs, outputs.shape, outputs, "static_rnn")
+            return run.check(stacked, dstate)
 
         def backward(doutputs: Any, dstate: Any) -> tuple[Any, Any]:
             dinputs, dinitial = run.backward(doutputs, dstate)
@@ -141,10 +142,7 @@ class CellRun:
     def __init__(
         self, cell: RNNCell, where: str, scope: str, time_major: bool, reverse: bool = False
     ):
-        if not isinstance(cell, RNNCell):
-            raise TypeError(
-                f"{where}: cell is a {type(cell).__name__}, expected a cell of rnn_xp.compat.tf1"
-            )
+        require_cell(cell, where)
         self.cell = cell
         self.where = where
         self.scope = scope
@@ -216,20 +214,6 @@ class CellRun:
         dx = xp.flip(dx, axis=0) if self.reverse else dx
         return self._turn(dx), nest_as(self.cell.state_size, dinitial)
 
-    def stack_gradients(self, doutputs: Any) -> Array | None:
-        """A list of T arrays (N, width) or None as one array (T, N, width)."""
-        if doutputs is None or all(d is None for d in doutputs):
-            return None
-        T, N, width = self._shape
-        if not isinstance(doutputs, list | tuple) or len(doutputs) != T:
-            raise ShapeError(f"{self.where}: doutputs is not a list of T = {T} arrays or None")
-        like = self._like
-        zeros = namespace_of(like).zeros((N, width), dtype=like.dtype, device=like.device)
-        steps = [zeros if d is None else d for d in doutputs]
-        for step in steps:
-            require_like(step, like, self.where, "doutputs")
-        return stack_steps(steps, self.where, "doutputs")
-
     def _turn(self, a: Array) -> Array:
         """Between the caller's axes and (T, N, ...)."""
         return a if self.time_major else namespace_of(a).permute_dims(a, (1, 0, 2))
@@ -249,6 +233,40 @@ def stack_steps(steps: Any, where: str, what: str) -> Array:
                 f"{where}: {what}[{t}] has shape {tuple(step.shape)}, expected (N, D) as the others"
             )
     return namespace_of(steps[0]).stack(list(steps), axis=0)
+
+
+def stack_gradients(doutputs: Any, shape: tuple[int, ...], like: Array, where: str) -> Array | None:
+    """Gradients of all steps as one array, or None if there is none.
+
+    Parameters
+    ----------
+    doutputs : list of array, each (N, width), or None
+        None, also in the list, is zeros.
+    shape : tuple of int
+        ``(T, N, width)``.
+    like : array
+        Of the run's dtype and backend.
+    where : str
+        The function's name, for messages.
+
+    Raises
+    ------
+    ShapeError, DTypeError, MixedBackendError
+    """
+    if doutputs is None:
+        return None
+    T, *step_shape = shape
+    if not isinstance(doutputs, list | tuple) or len(doutputs) != T:
+        raise ShapeError(f"{where}: doutputs is not a list of T = {T} arrays or None")
+    if all(d is None for d in doutputs):
+        return None
+    xp = namespace_of(like)
+    zeros = xp.zeros(tuple(step_shape), dtype=like.dtype, device=like.device)
+    steps = [zeros if d is None else d for d in doutputs]
+    for t, step in enumerate(steps):
+        require_like(step, like, where, f"doutputs[{t}]")
+        require_shape(step, tuple(step_shape), where, f"doutputs[{t}]", "the outputs of a step")
+    return xp.stack(steps, axis=0)
 
 
 def unstack(a: Array) -> list[Array]:

@@ -59,6 +59,7 @@ class _LSTM(LeafCell):
         return Wx, Wh, namespace_of(bias).concat([i, f + self.forget_bias, j, o], axis=0)
 
     def _plain_core(self) -> CoreLSTMCell:
+        """The core cell without peepholes, clipping and projection."""
         return CoreLSTMCell(*self._gate_weights(), activation=self.activation)
 
     def _gate_gradients(self, grads: list[Array]) -> list[Array]:
@@ -261,6 +262,7 @@ class LSTMCell(_LSTM):
         return "lstm" if plain else None
 
     def _has_options(self) -> bool:
+        """Whether it has peepholes, clipping of c or a projection, and so no fast kernel."""
         return self.use_peepholes or self.cell_clip is not None or self.num_proj is not None
 
     def from_core_gradients(self, grads: list[Array]) -> list[Array]:

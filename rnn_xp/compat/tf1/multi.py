@@ -166,5 +166,6 @@ class _BoundMulti(BoundCell):
             bound.finish()
 
     def _parts(self, dstate: State | None, caches: list[Any]) -> list[tuple[Any, Any, Any]]:
+        """``(bound cell, gradient of its new state or None, its cache)``, from the bottom up."""
         dparts = [None] * len(self.bound) if dstate is None else self.cell.split_state(dstate)
         return list(zip(self.bound, dparts, caches, strict=True))

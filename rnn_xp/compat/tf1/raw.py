@@ -3,13 +3,13 @@
 from typing import Any
 
 from rnn_xp._typing import Array, State
-from rnn_xp.compat.tf1.base import RNNCell
-from rnn_xp.compat.tf1.raw_backward import RawRun, RawStep
+from rnn_xp.compat.tf1.base import RNNCell, require_cell
+from rnn_xp.compat.tf1.raw_backward import RawRun, RawStep, keep_rows
 from rnn_xp.compat.tf1.structure import check_state, nest_as
 from rnn_xp.compat.tf1.tape import Call, active_tape, paused
 from rnn_xp.errors import DTypeError, ShapeError
 from rnn_xp.host import is_host, upload
-from rnn_xp.kernels.generic.states import map_states, select_states
+from rnn_xp.kernels.generic.states import select_states
 from rnn_xp.namespace import (
     namespace_of,
     require_float,
@@ -78,7 +78,7 @@ def raw_rnn(
     Raises
     ------
     TypeError
-        If `cell` is not a cell, or `loop_fn` cannot be called.
+        If `cell` is not a cell, `loop_fn` cannot be called, or it emits None after a step.
     ShapeError, DTypeError, MixedBackendError
 
     Notes
@@ -98,10 +98,7 @@ def raw_rnn(
     Other cells that `loop_fn` calls are not put on the surrounding tape.
     """
     where = "raw_rnn"
-    if not isinstance(cell, RNNCell):
-        raise TypeError(
-            f"{where}: cell is a {type(cell).__name__}, expected a cell of rnn_xp.compat.tf1"
-        )
+    require_cell(cell, where)
     for what, function in (("loop_fn", loop_fn), ("loop_backward", loop_backward)):
         if not callable(function) and not (what == "loop_backward" and function is None):
             raise TypeError(f"{where}: {what} is a {type(function).__name__}, expected a callable")
@@ -126,6 +123,11 @@ def raw_rnn(
             finished, next_x, next_state, emit, next_loop = loop_fn(
                 time, output, cell_state, loop_state
             )
+            if emit is None:
+                raise TypeError(
+                    f"{where}: loop_fn's emit_output is None at time {time}, expected an array "
+                    "or a tuple of arrays"
+                )
             require_float(next_x, where, "next_input")
             require_shape(next_x, shape, where, "next_input", "(N, D)")
             next_state = check_state(next_state, size, shape[0], x, where, "next_state")
@@ -133,7 +135,7 @@ def raw_rnn(
                 steps.append(
                     RawStep(time, cache, output, cell_state, emit, next_x, next_state, done)
                 )
-            emits.append(map_states(lambda a, d=done: _zero_where(d, a), emit))
+            emits.append(keep_rows(~done, emit))
             state = nest_as(size, select_states(~done, next_state, state, xp))
             loop_state = loop_state if next_loop is None else next_loop
             x = next_x
@@ -161,16 +163,12 @@ def _finished(finished: Any, like: Array, where: str) -> tuple[Array, bool]:
 
 
 def _all(flags: Array) -> bool:
+    """Whether all are True, as a bool of Python: on a GPU this waits for the device."""
     return bool(namespace_of(flags).all(flags))
 
 
-def _zero_where(done: Array, a: Array) -> Array:
-    xp = namespace_of(a)
-    flags = xp.reshape(done, (done.shape[0],) + (1,) * (len(a.shape) - 1))
-    return xp.where(flags, xp.zeros_like(a), a)
-
-
 def _gather(emits: list[Any], structure: Any) -> Any:
+    """What all steps emitted, as one `TensorArray` for each leaf of `structure`."""
     if isinstance(structure, tuple):
         return tuple(_gather([e[k] for e in emits], s) for k, s in enumerate(structure))
     return TensorArray(emits)

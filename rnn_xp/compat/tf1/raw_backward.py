@@ -42,7 +42,22 @@ class RawStep:
 
 
 class RawRun:
-    """A recorded call of `raw_rnn`."""
+    """A recorded call of `raw_rnn`.
+
+    Parameters
+    ----------
+    cell : RNNCell
+    bound : BoundCell
+        The cell as this call ran it.
+    steps : list of RawStep
+        The first step first.
+    loop_backward : callable or None
+        As `raw_rnn` takes it.
+    like : array, shape (N, D)
+        An input of a step.
+    N : int
+        Number of rows.
+    """
 
     def __init__(
         self,
@@ -67,6 +82,7 @@ class RawRun:
         return per_step, check_gradient(dstate, size, self.N, self.like, "raw_rnn", "dstate")
 
     def _emit_gradient(self, demits: Any, emit: Any, t: int) -> Any:
+        """Of `demits`, the part of step `t`, in the structure of its `emit`."""
         if isinstance(emit, tuple):
             parts = (None,) * len(emit) if demits is None else demits
             if not isinstance(parts, tuple) or len(parts) != len(emit):
@@ -100,7 +116,7 @@ class RawRun:
             active = ~step.done
             through = select_states(step.done, dstate, None, xp)
             dnext_state = nest_as(size, select_states(active, dstate, None, xp))
-            demit = _keep_rows(active, demit)
+            demit = keep_rows(active, demit)
             dcell_output, dcell_state = self._loop_gradient(step, demit, dnext_input, dnext_state)
             dnext_input, before = self.bound.backward(dcell_output, dcell_state, step.cache)
             dstate = add_states(before, through)
@@ -139,6 +155,7 @@ class RawRun:
         return doutput, dnext_state
 
     def _zero_state(self) -> State:
+        """Zeros nested as the cell's state."""
         like = self.like
         xp = namespace_of(like)
         return zeros_as(self.cell.state_size, self.N, xp, like.dtype, like.device)
@@ -159,12 +176,12 @@ def _leaves(first: Any, second: Any) -> list[tuple[Any, Any]]:
     return [(first, second)]
 
 
-def _keep_rows(active: Array, demit: Any) -> Any:
-    """Zeros in the rows that are not `active`."""
-    if isinstance(demit, tuple):
-        return tuple(_keep_rows(active, d) for d in demit)
-    if demit is None:
+def keep_rows(active: Array, emitted: Any) -> Any:
+    """Array (N, ...), tuple of such, or None: with zeros in the rows that are not `active`."""
+    if isinstance(emitted, tuple):
+        return tuple(keep_rows(active, part) for part in emitted)
+    if emitted is None:
         return None
-    xp = namespace_of(demit)
-    flags = xp.reshape(active, (active.shape[0],) + (1,) * (len(demit.shape) - 1))
-    return xp.where(flags, demit, xp.zeros_like(demit))
+    xp = namespace_of(emitted)
+    flags = xp.reshape(active, (active.shape[0],) + (1,) * (len(emitted.shape) - 1))
+    return xp.where(flags, emitted, xp.zeros_like(emitted))

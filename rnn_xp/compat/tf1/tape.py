@@ -6,7 +6,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from rnn_xp._typing import Array
 from rnn_xp.errors import StaleCacheError
 from rnn_xp.namespace import namespace_of
 
@@ -96,7 +95,7 @@ class Tape:
             if all(cell is not other for other in self._reached):
                 self._reached.append(cell)
                 for grad in cell.grads:
-                    grad[...] = zeros_like(grad)
+                    grad[...] = namespace_of(grad).zeros_like(grad)
         self._calls.pop()
         return call.backward(doutputs, dstate)
 
@@ -131,8 +130,3 @@ def paused() -> Iterator[None]:
 def active_tape() -> Tape | None:
     """The tape that records now."""
     return _ACTIVE.get()
-
-
-def zeros_like(array: Array) -> Array:
-    """Zeros in the shape, dtype and place of `array`."""
-    return namespace_of(array).zeros_like(array)

@@ -97,3 +97,13 @@ def test_raw_rnn_emits_structures_and_carries_a_loop_state(rng):
     np.testing.assert_allclose(np.stack(dinputs, axis=1), dx)
     for a, b in zip(cell.grads, grads, strict=True):
         np.testing.assert_allclose(a, b)
+
+
+def test_nothing_emitted_is_said():
+    def loop_fn(time, output, state, loop_state):
+        x = np.ones((2, 3))
+        return np.array([time > 1] * 2), x, cell.get_initial_state(x), None, None
+
+    cell = tf1.BasicRNNCell(4)
+    with pytest.raises(TypeError, match="loop_fn's emit_output is None at time 1"):
+        tf1.raw_rnn(cell, loop_fn)
