@@ -1,6 +1,7 @@
 """``curve.png``: the loss over the steps."""
 
 import io
+import logging
 import math
 import warnings
 from textwrap import shorten
@@ -26,7 +27,11 @@ def draw_curve(folder: RunFolder) -> str | None:
     str or None
         Why there is no new picture, in a line.
     """
+    log = logging.getLogger("matplotlib")
+    level = log.level
     try:
+        # It would say at length that its cache folder cannot be written to, and draws all the same.
+        log.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             # Such as one for each character of a file name that the font lacks.
             warnings.simplefilter("ignore", UserWarning)
@@ -35,6 +40,8 @@ def draw_curve(folder: RunFolder) -> str | None:
         return MISSING
     except Exception as error:
         return f"no new curve.png: {type(error).__name__}: {shorten(str(error), 200)}"
+    finally:
+        log.setLevel(level)
     return None
 
 
