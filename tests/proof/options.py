@@ -131,7 +131,12 @@ TOGETHER = (
         ZONEOUT,
         {"mask": MASK},
     ),
-    ("weight drop, trainable state, cells", ("trainable", ("weight drop", ONE)), CELLS, {}),
+    (
+        "weight drop, trainable state, layer norm",
+        ("trainable", ("weight drop", ONE)),
+        same("layer-norm-lstm"),
+        {},
+    ),
     (
         "per-row reset, cells, stateful",
         ("resets", ONE),
