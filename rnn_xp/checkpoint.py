@@ -1,12 +1,14 @@
 """Named arrays in a safetensors file: no pickle, readable on any backend.
 
 The format is described at https://github.com/huggingface/safetensors: a JSON header with
-names, dtypes, shapes and offsets, then the bytes. Ours adds ``format = "rnn_xp"`` and a
-JSON document to the header's metadata.
+names, dtypes, shapes and offsets, then the bytes. Ours adds to the header's metadata
+``format = "rnn_xp"``, a JSON document, and a CRC-32 of all of it: the format itself has none,
+and a weight with a wrong bit looks like any other.
 """
 
 import json
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,12 @@ def save_arrays(path: str | Path, arrays: dict[str, Array], document: dict[str, 
     from safetensors.numpy import save
 
     host = {name: np.ascontiguousarray(to_host(a)) for name, a in arrays.items()}
+    text = json.dumps(document)
     metadata = {
         "format": "rnn_xp",
         "format_version": str(FORMAT_VERSION),
-        "document": json.dumps(document),
+        "document": text,
+        "crc32": _checksum(host, text),
     }
     data = save(host, metadata=metadata)
     with atomic_write(path) as file:
@@ -77,7 +81,22 @@ def load_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         document: dict[str, Any] = json.loads(metadata["document"])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged header ({error})") from error
+    # Files of releases before there was a checksum have none.
+    if metadata.get("crc32") not in (None, _checksum(arrays, metadata["document"])):
+        raise CheckpointError(
+            f"{path}: damaged (its content is not what its checksum says); restore it from a copy"
+        )
     return arrays, document
+
+
+def _checksum(arrays: dict[str, Any], document: str) -> str:
+    """CRC-32 of the document and of each array's name, dtype, shape and bytes."""
+    crc = zlib.crc32(document.encode("utf-8"))
+    for name in sorted(arrays):
+        array = arrays[name]
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(array.reshape(-1).view(np.uint8), crc)
+    return f"{crc:08x}"
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -29,7 +29,9 @@ def requested_threads(argv: Sequence[str]) -> int | None:
     given = _last_value(argv, "--threads")
     if given is None:
         given = _recorded_threads(_last_value(argv, "--resume"))
-    return int(given) if given is not None and given.isdecimal() and int(given) > 0 else None
+    if given is None or not given.isdecimal() or len(given) > 6:
+        return None
+    return int(given) or None
 
 
 def use_threads(count: int) -> None:
@@ -66,6 +68,6 @@ def _recorded_threads(run: str | None) -> str | None:
     try:
         config = json.loads((Path(run) / "config.json").read_text(encoding="utf-8"))
         threads = config["settings"]["threads"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return None if threads is None else str(threads)

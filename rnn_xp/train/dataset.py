@@ -141,6 +141,7 @@ def prepare_data(
         "train_tokens": len(batches.ids),
         "valid_tokens": valid_tokens,
         "vocab_size": tokenizer.size,
+        "vocab_digest": tokenizer.digest,
     }
     return TrainingData(tokenizer, batches, validation, valid_tokens, description, notes)
 

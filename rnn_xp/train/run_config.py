@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn_xp._version import __version__
+from rnn_xp.data.tokenizers import LEVELS
 from rnn_xp.errors import CheckpointError
 from rnn_xp.models import LMConfig
 from rnn_xp.train.settings import TrainSettings
@@ -67,13 +68,16 @@ class RunConfig:
         for key, kind in _DATA.items():
             if not isinstance(data[key], kind):
                 raise ValueError(f"data: {key} is {data[key]!r}")
+        level = document["level"]
+        if level not in tuple(LEVELS):  # a tuple: what is damaged may have no hash
+            raise ValueError(f"level is {level!r}")
         run_id = document.get("run_id")
         if not isinstance(run_id, str | None):
             raise ValueError(f"run_id is {run_id!r}")
         return cls(
             TrainSettings.from_json(document["settings"]),
             LMConfig.from_json(document["model"]),
-            str(document["level"]),
+            level,
             data,
             str(document["version"]),
             run_id,

@@ -63,6 +63,8 @@ class RunFolder:
             If it is missing, is no run folder, or its ``config.json`` is damaged.
         """
         path = Path(path)
+        if path.exists() and not path.is_dir():
+            raise CheckpointError(f"{path}: is a file, expected the folder that rnn-xp train wrote")
         if not path.is_dir():
             raise CheckpointError(f"{path}: no such run folder; rnn-xp train --out {path} makes it")
         document = read_config(path)
@@ -103,6 +105,12 @@ class RunFolder:
             raise CheckpointError(
                 f"{self.file('vocab.json')}: holds {tokenizer.size} symbols, but the model has "
                 f"{self.config.model.vocab_size}; restore it from a copy"
+            )
+        # Runs of releases before there was a digest have none.
+        if self.config.data.get("vocab_digest") not in (None, tokenizer.digest):
+            raise CheckpointError(
+                f"{self.file('vocab.json')}: is not the vocabulary of this run, though it is of "
+                "the same size: other symbols, or another order; restore it from a copy"
             )
         return tokenizer
 
@@ -183,6 +191,25 @@ class RunFolder:
             return True
         _, document = load_arrays(model)
         return bool(document.get("run", {}).get("step") == 0)
+
+    def check_model(self) -> None:
+        """Raise if ``model.safetensors`` is there, but damaged or of another run.
+
+        For a run whose ``last.safetensors`` is its own: that is what the remedy needs.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        path = self.file("model.safetensors")
+        if not path.exists():
+            return
+        try:
+            self.require_own(path, load_arrays(path)[1])
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}, or remove it: a resume then writes the last weights there"
+            ) from error
 
     def require_own(self, path: Path, document: dict[str, Any]) -> None:
         """Raise if a checkpoint is of another run than ``config.json``, whatever its shape.

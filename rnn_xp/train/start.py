@@ -143,7 +143,10 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
     folder = RunFolder.open(path)
     config = folder.config
     settings = changed(config.settings, changes, path)
-    backend = get_backend(settings.backend)
+    try:
+        backend = get_backend(settings.backend)
+    except ValueError as error:
+        raise ValueError(f"--backend of the run {path}: {error}") from error
     backend.kernels(config.model.dtype)  # raises if RNN_XP_KERNELS is wrong
     try:
         remove_temporary(path)
@@ -158,6 +161,8 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
     model = Rnnlm.from_config(config.model, backend)
     folder.config = replace(config, settings=settings, version=__version__)
     trainer = Trainer(folder, data, model, reporter, not unstarted, new_rate="lr" in changes)
+    if not unstarted:
+        folder.check_model()  # else the run would keep it as that of its best validation
     _check_limits(changes, config.settings, trainer)
     if settings != config.settings:
         folder.save_config()

@@ -56,3 +56,43 @@ def test_damaged_metrics_do_not_end_a_run(stopped, line, monkeypatch):
     reporter = Notes()
     assert train(None, stopped, resume=True, reporter=reporter).step == 30
     assert "metrics.jsonl: line 1 is damaged" in reporter.lines[-1]
+
+
+@pytest.mark.parametrize("level", [None, "letter", 5, [], {}])
+def test_a_configuration_with_another_level(stopped, level):
+    file = stopped / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"level": level}))
+    with pytest.raises(CheckpointError, match=r"config.json: damaged \(level is .*\); restore it"):
+        RunFolder.open(stopped)
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9999])
+@pytest.mark.parametrize("name", ["last.safetensors", "model.safetensors"])
+def test_one_wrong_bit_among_the_weights_is_seen(stopped, name, place):
+    file = stopped / name
+    data = bytearray(file.read_bytes())
+    header = 8 + int.from_bytes(data[:8], "little")
+    data[header + int(place * (len(data) - header))] ^= 16
+    file.write_bytes(data)
+    which = "best" if name.startswith("model") else "last"
+    with pytest.raises(CheckpointError, match=rf"{name}: damaged \(.*checksum.*\); restore it"):
+        RunFolder.open(stopped).load_model(which=which)
+
+
+def test_a_checkpoint_of_before_has_no_checksum(stopped):
+    file = stopped / "last.safetensors"
+    data = file.read_bytes()
+    at = data.index(b'"crc32"')
+    file.write_bytes(data.replace(b'"crc32"', b'"other"', 1))  # of the same length
+    assert at < int.from_bytes(data[:8], "little")
+    assert train(None, stopped, resume=True).step == 30
+
+
+def test_a_backend_that_no_release_knows(stopped):
+    file = stopped / "config.json"
+    document = json.loads(file.read_text())
+    document["settings"]["backend"] = "abacus"
+    file.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=r"^--backend of the run .*: unknown backend 'abacus'"):
+        train(None, stopped, resume=True)
+    assert train(None, stopped, resume=True, changes={"backend": "numpy"}).step == 30

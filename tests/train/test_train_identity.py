@@ -112,3 +112,51 @@ def test_a_damaged_name_is_named(two):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"run_id": 5}))
     with pytest.raises(CheckpointError, match=r"config\.json: damaged \(run_id is 5\)"):
         RunFolder.open(two[0])
+
+
+def reordered(folder):
+    file = folder / "vocab.json"
+    document = json.loads(file.read_text())
+    document["symbols"].reverse()
+    file.write_text(json.dumps(document))
+
+
+def test_a_vocabulary_of_the_same_size_is_refused(two):
+    one, _ = two
+    reordered(one)
+    before = {file.name: file.read_bytes() for file in one.iterdir()}
+    line = r"vocab\.json: is not the vocabulary of this run, .* restore it from a copy$"
+    for call in (lambda: train(None, one, resume=True), RunFolder.open(one).tokenizer):
+        with pytest.raises(CheckpointError, match=line):
+            call()
+    assert {file.name: file.read_bytes() for file in one.iterdir()} == before
+
+
+def test_a_run_of_before_has_no_digest_of_its_vocabulary(two):
+    one, _ = two
+    size = RunFolder.open(one).tokenizer().size
+    document = json.loads((one / "config.json").read_text())
+    del document["data"]["vocab_digest"]
+    (one / "config.json").write_text(json.dumps(document))
+    assert RunFolder.open(one).tokenizer().size == size
+    assert train(None, one, resume=True).step == 30
+
+
+@pytest.mark.parametrize("how", ["other", "damaged"])
+def test_a_resume_looks_at_the_model_that_it_would_keep(two, how):
+    one, other = two
+    path = one / "model.safetensors"
+    data = bytearray((other if how == "other" else one).joinpath(path.name).read_bytes())
+    if how == "damaged":
+        data[-1] ^= 1
+    path.write_bytes(data)
+    before = {file.name: file.read_bytes() for file in one.iterdir()}
+    what = "is of run" if how == "other" else "damaged"
+    with pytest.raises(
+        CheckpointError, match=rf"model\.safetensors: {what} .*, or remove it: a re"
+    ):
+        train(None, one, resume=True)
+    assert {file.name: file.read_bytes() for file in one.iterdir()} == before
+    path.unlink()
+    assert train(None, one, resume=True).step == 30
+    RunFolder.open(one).load_model()
