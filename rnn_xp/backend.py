@@ -211,7 +211,8 @@ def _open(name: str, device: str | None) -> Backend:
         library = importlib.import_module(name)
     except ImportError as error:
         raise BackendUnavailable(
-            f"backend {name!r} was asked for, but {name} is not installed ({error})"
+            f"backend {name!r} was asked for, but {name} is not installed ({error}); "
+            f"install it with: pip install {name.replace('_', '-')}"
         ) from error
     if name == "torch":
         return _open_torch(library, device or "cpu")

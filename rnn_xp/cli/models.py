@@ -6,7 +6,7 @@ from pathlib import Path
 from rnn_xp.backend import get_backend, kernel_mode
 from rnn_xp.cli.errors import UsageError, bad_usage
 from rnn_xp.data import TextFile, Tokenizer, WordTokenizer
-from rnn_xp.errors import DataError
+from rnn_xp.errors import CheckpointError, DataError
 from rnn_xp.interop.dlfs2 import read_pickle_arrays, rnnlm_weights
 from rnn_xp.models import LMConfig, Rnnlm
 from rnn_xp.train import RunFolder
@@ -59,7 +59,12 @@ def open_model(
             f"{path}: is a file of a run folder; give the folder, {Path(path).parent} "
             "(--weights last for last.safetensors)"
         )
-    book = rnnlm_weights(read_pickle_arrays(path), path)
+    try:
+        book = rnnlm_weights(read_pickle_arrays(path), path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error}; expected a run folder or a .pkl file of Deep Learning from Scratch 2"
+        ) from error
     tokenizer = _book_vocabulary(path, book.config["vocab_size"], vocab_from, data)
     model = Rnnlm.from_config(LMConfig(**book.config), chosen)
     model.set_parameters(book.parameters, path)

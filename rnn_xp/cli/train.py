@@ -74,6 +74,9 @@ def _described(preset: Preset) -> str:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     given = given_settings(args)
+    for name in ("out", "resume"):
+        if getattr(args, name) == "":  # a shell variable that is not set
+            raise UsageError(f"--{name} '': expected the path of a run folder")
     if args.resume is not None:
         _refuse_with_resume(args)
         with bad_usage():

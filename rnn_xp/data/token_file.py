@@ -215,7 +215,7 @@ def split_tail(tokens: Tokens, fraction: float = 0.1) -> tuple[Tokens, Tokens]:
     cut = len(tokens) - int(len(tokens) * fraction)
     if min(cut, len(tokens) - cut) < 2:
         raise DataError(
-            f"the text has {len(tokens)} tokens, too few to hold back {fraction:.0%} of them "
+            f"the text has {len(tokens)} tokens, too few to hold back {100 * fraction:g} % of them "
             "for validation; give a longer text, or one to validate on"
         )
     return tokens[:cut], tokens[cut:]

@@ -1,5 +1,6 @@
 """From a configuration to a list of layers with initial weights."""
 
+import os
 from math import sqrt
 from typing import Any
 
@@ -15,6 +16,7 @@ from rnn_xp.models.config import LMConfig
 from rnn_xp.models.recurrent import recurrent_layer
 from rnn_xp.rng import Generator, make_generator
 
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 Named = dict[str, list[tuple[Layer, int]]]
 
 
@@ -29,7 +31,13 @@ def build_layers(config: LMConfig, backend: Backend) -> tuple[list[Any], Named]:
     named : dict of str to list of (Layer, int)
         ``embedding.W``, ``layers.0.Wx``, ``layers.0.Wh``, ``layers.0.b``, those of its options, …,
         ``output.W`` (absent if tied), ``output.b``.
+
+    Raises
+    ------
+    MemoryError
+        If this machine cannot hold the parameters.
     """
+    _require_memory(config)
     rng = make_generator(config.seed)
     put = _uploader(backend, config)
     E = put(_embedding_matrix(config, rng))
@@ -69,6 +77,23 @@ def build_layers(config: LMConfig, backend: Backend) -> tuple[list[Any], Named]:
         named["output.W"] = [(output, 0)]
     named["output.b"] = [(output, 1)]
     return layers, named
+
+
+def _require_memory(config: LMConfig) -> None:
+    """Refuse what cannot be: Linux grants the memory, and kills the process when it is used."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:  # Windows refuses
+        return
+    V, D, H, P = config.vocab_size, config.embed, config.hidden, config.width
+    inputs = D + P * (config.layers - 1)  # of all recurrent layers together
+    recurrent = (inputs + config.layers * P) * GATES[config.cell] * H
+    count = V * D + recurrent + (0 if config.tied else P * V)
+    bytes_each = 2 * (8 if config.dtype == "float64" else 4)  # with its gradient
+    needed, held = count * bytes_each, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > held:
+        raise MemoryError(
+            f"a model of {count:.1e} parameters needs {needed / 2**30:,.0f} GiB with its "
+            f"gradients, this machine has {held / 2**30:,.0f}"
+        )
 
 
 def _uploader(backend: Backend, config: LMConfig) -> Any:
