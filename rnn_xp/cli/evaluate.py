@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from rnn_xp.cli.errors import UsageError
 from rnn_xp.cli.models import open_model
 from rnn_xp.cli.options import add_machine, add_model, positive_integer
 from rnn_xp.cli.wording import singular
@@ -39,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    if args.protocol != "exact" and args.rows != 1:
+        raise UsageError(
+            f"--rows {args.rows}: is for --protocol exact; {args.protocol} has its own"
+        )
     text = TextFile(args.data)
     opened = open_model(
         args.model,

@@ -24,6 +24,14 @@ def test_a_file_that_is_no_model(cli, text_file):
     assert result.error.endswith("a run folder or a .pkl file of Deep Learning from Scratch 2")
 
 
+def test_rows_are_not_ignored(cli, char_run, text_file):
+    words = ["evaluate", char_run, "--data", text_file, "--protocol", "dlfs2"]
+    assert cli(*words).code == 0
+    result = cli(*words, "--rows", "4")
+    assert result.code == 2
+    assert "--rows 4: is for --protocol exact; dlfs2 has its own" in result.error
+
+
 def test_a_model_that_no_machine_can_hold(cli, text_file, tmp_path):
     size = ["--hidden", "99999999"]
     result = cli("train", "--data", text_file, "--out", tmp_path / "run", *SMALL, *size)
