@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rnn_xp._typing import Array, State
 from rnn_xp.backend import Backend, backend_of, get_backend, to_host
 from rnn_xp.compat.tf1.bound import BoundCell
+from rnn_xp.compat.tf1.checks import whole_number
 from rnn_xp.compat.tf1.initial import default_generator
 from rnn_xp.compat.tf1.structure import check_gradient, check_state, dtype_name, zeros_as
 from rnn_xp.compat.tf1.tape import Call, active_tape
@@ -111,9 +112,10 @@ class RNNCell:
         DTypeError, ShapeError
             If the cell was made for another dtype, or built for another depth.
         """
-        depth = input_depth[-1] if isinstance(input_depth, tuple | list) else input_depth
-        if not isinstance(depth, int) or depth < 1:
-            raise ValueError(f"{type(self).__name__}: input_depth is {depth!r}, expected a size")
+        depth = input_depth
+        if isinstance(input_depth, tuple | list) and input_depth:
+            depth = input_depth[-1]
+        depth = whole_number(depth, f"{type(self).__name__}: input_depth")
         generator = default_generator() if rng is None else make_generator(rng)
         name = dtype_name(dtype or self._dtype or "float32", type(self).__name__)
         self._build(depth, get_backend(backend), name, generator, scope)
@@ -155,6 +157,7 @@ class RNNCell:
             If `dtype` is neither float32 nor float64.
         """
         where = type(self).__name__
+        batch_size = whole_number(batch_size, f"{where}: batch_size", least=0)
         name = dtype_name(dtype, where)
         if backend is None and self.built:
             be = backend_of(self.variables[0])

@@ -6,6 +6,7 @@ from rnn_xp._typing import Array, State
 from rnn_xp.backend import backend_of
 from rnn_xp.compat.tf1.base import RNNCell
 from rnn_xp.compat.tf1.bound import BoundCell
+from rnn_xp.compat.tf1.checks import whole_number
 from rnn_xp.compat.tf1.initial import default_generator
 from rnn_xp.compat.tf1.structure import LSTMStateTuple, dtype_name, nest_as
 from rnn_xp.compat.tf1.wrapper import CellWrapper
@@ -76,9 +77,10 @@ class DropoutWrapper(CellWrapper):
         self.variational_recurrent = variational_recurrent
         self.input_size = input_size
         self._dtype = None if dtype is None else dtype_name(dtype, "DropoutWrapper")
-        self.seed = int(default_generator().integers(2**63)) if seed is None else seed
-        if not 0 <= self.seed < 2**64:
-            raise ValueError(f"DropoutWrapper: seed is {seed}, expected 0 to 2**64 - 1")
+        drawn = int(default_generator().integers(2**63)) if seed is None else seed
+        self.seed = whole_number(drawn, "DropoutWrapper: seed", least=0)
+        if self.seed >= 2**64:
+            raise ValueError(f"DropoutWrapper: seed is {seed}, expected less than 2**64")
         visitor = dropout_state_filter_visitor
         if visitor is not None and not callable(visitor):
             raise TypeError(
@@ -92,7 +94,12 @@ class DropoutWrapper(CellWrapper):
     def __setattr__(self, name: str, value: Any) -> None:
         """Check the keep probabilities whenever they are set."""
         if name in _PROBABILITIES:
-            value = float(value)
+            try:
+                value = float(value)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"DropoutWrapper: {name} is {value!r}, expected a number, 0 to 1"
+                ) from None
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"DropoutWrapper: {name} is {value}, expected 0 to 1")
         super().__setattr__(name, value)
@@ -214,7 +221,12 @@ class _BoundDropout(BoundCell):
         if not isinstance(state, tuple):
             stream[0] += 1
             return self.cell.mask(state, keep_prob, stream[0] - 1) if choice else None
-        flags = choice if isinstance(choice, tuple) else (bool(choice),) * len(state)
+        flags = choice if isinstance(choice, tuple | list) else (bool(choice),) * len(state)
+        if len(flags) != len(state):
+            raise ValueError(
+                f"DropoutWrapper: dropout_state_filter_visitor gave {choice!r}, expected a bool, "
+                f"or {len(state)} of them, one for each part of the state"
+            )
         masks = []
         for flag, part in zip(flags, state, strict=True):
             if flag:

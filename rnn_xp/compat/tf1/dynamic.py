@@ -161,7 +161,10 @@ class CellRun:
         require_float(inputs, where, "inputs")
         if len(inputs.shape) != 3 or 0 in inputs.shape[:2]:
             names = "(T, N, D)" if self.time_major else "(N, T, D)"
-            raise ShapeError(f"{where}: inputs has shape {tuple(inputs.shape)}, expected {names}")
+            raise ShapeError(
+                f"{where}: inputs has shape {tuple(inputs.shape)}, expected {names}, N and T "
+                "at least 1"
+            )
         if dtype is not None and dtype_name(dtype, where) != dtype_name(inputs.dtype, where):
             raise DTypeError(
                 f"{where}: dtype is {dtype_name(dtype, where)}, but inputs has dtype {inputs.dtype}"

@@ -1,13 +1,13 @@
 """What the cells with variables of their own share."""
 
 import re
-from numbers import Integral
 from typing import Any
 
 from rnn_xp._typing import Array, State
 from rnn_xp.backend import Backend
 from rnn_xp.compat.tf1.base import RNNCell
 from rnn_xp.compat.tf1.bound import BoundCell, BoundLeaf
+from rnn_xp.compat.tf1.checks import whole_number
 from rnn_xp.compat.tf1.structure import dtype_name
 from rnn_xp.errors import DTypeError, ShapeError
 from rnn_xp.namespace import namespace_of, require_shape
@@ -23,7 +23,7 @@ class LeafCell(RNNCell):
 
     def __init__(self, num_units: int, name: str | None, dtype: Any):
         where = type(self).__name__
-        self.num_units = positive_int(num_units, f"{where}: num_units")
+        self.num_units = whole_number(num_units, f"{where}: num_units")
         self.name = name or _snake(where)
         self.input_depth: int | None = None
         self._dtype = None if dtype is None else dtype_name(dtype, where)
@@ -118,19 +118,6 @@ class LeafCell(RNNCell):
             self._gradients.append(backend.zeros(shape, dtype))
             self._names.append(f"{prefix}/{name}")
         self.input_depth = input_depth
-
-
-def positive_int(value: Any, what: str) -> int:
-    """An int from an int of any kind, NumPy's too.
-
-    Raises
-    ------
-    ValueError
-        If it is something else (a bool, a float), or less than 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{what} is {value!r}, expected a positive int")
-    return int(value)
 
 
 def _snake(name: str) -> str:

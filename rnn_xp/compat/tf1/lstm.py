@@ -7,8 +7,9 @@ from rnn_xp.cells import LSTMCell as CoreLSTMCell
 from rnn_xp.cells.activations import TANH, ActivationLike
 from rnn_xp.cells.lstmp import LSTMPCell
 from rnn_xp.compat.tf1.basic import activation_of
+from rnn_xp.compat.tf1.checks import whole_number
 from rnn_xp.compat.tf1.initial import NAMED, Initializer, get_initializer, glorot_uniform
-from rnn_xp.compat.tf1.leaf import LeafCell, join_rows, positive_int, split_rows
+from rnn_xp.compat.tf1.leaf import LeafCell, join_rows, split_rows
 from rnn_xp.compat.tf1.structure import LSTMStateTuple
 from rnn_xp.namespace import namespace_of
 
@@ -211,7 +212,7 @@ class LSTMCell(_LSTM):
     ):
         self.num_proj: int | None = None
         if num_proj is not None:
-            self.num_proj = positive_int(num_proj, "LSTMCell: num_proj")
+            self.num_proj = whole_number(num_proj, "LSTMCell: num_proj")
         for what, limit in (("cell_clip", cell_clip), ("proj_clip", proj_clip)):
             if limit is not None and not limit > 0.0:
                 raise ValueError(

@@ -104,7 +104,7 @@ def raw_rnn(
             raise TypeError(f"{where}: {what} is a {type(function).__name__}, expected a callable")
     tape = active_tape()
     with paused():
-        finished, x, state, emit_like, loop_state = loop_fn(0, None, None, None)
+        finished, x, state, emit_like, loop_state = _called(loop_fn, 0, None, None, None)
         require_float(x, where, "next_input")
         if len(x.shape) != 2:
             raise ShapeError(f"{where}: next_input has shape {tuple(x.shape)}, expected (N, D)")
@@ -120,8 +120,8 @@ def raw_rnn(
             output, cell_state, cache = bound.forward(x, state)
             cell_state = nest_as(size, cell_state)
             time = len(emits) + 1
-            finished, next_x, next_state, emit, next_loop = loop_fn(
-                time, output, cell_state, loop_state
+            finished, next_x, next_state, emit, next_loop = _called(
+                loop_fn, time, output, cell_state, loop_state
             )
             if emit is None:
                 raise TypeError(
@@ -131,6 +131,7 @@ def raw_rnn(
             require_float(next_x, where, "next_input")
             require_shape(next_x, shape, where, "next_input", "(N, D)")
             next_state = check_state(next_state, size, shape[0], x, where, "next_state")
+            _check_emitted(emit, emits[0] if emits else None, x, where)
             if tape is not None:
                 steps.append(
                     RawStep(time, cache, output, cell_state, emit, next_x, next_state, done)
@@ -149,9 +150,47 @@ def raw_rnn(
     return _gather(emits, structure), state, loop_state
 
 
+def _called(loop_fn: Any, *args: Any) -> tuple[Any, ...]:
+    """The five things that `loop_fn` returns."""
+    result = loop_fn(*args)
+    if not isinstance(result, tuple | list) or len(result) != 5:
+        count = f"{len(result)} things" if isinstance(result, tuple | list) else repr(result)
+        raise TypeError(
+            f"raw_rnn: at time {args[0]} loop_fn returned {count}, expected (finished, "
+            "next_input, next_state, emit_output, next_loop_state)"
+        )
+    return tuple(result)
+
+
+def _check_emitted(emit: Any, first: Any, like: Array, where: str) -> None:
+    """Raise unless `emit` is nested as `first`, its arrays (N, ...) and at home with `like`."""
+    if isinstance(emit, tuple) and (
+        first is None or (isinstance(first, tuple) and len(first) == len(emit))
+    ):
+        for k, part in enumerate(emit):
+            _check_emitted(part, None if first is None else first[k], like, where)
+        return
+    if isinstance(emit, tuple | list) or not hasattr(emit, "shape") or isinstance(first, tuple):
+        raise ShapeError(
+            f"{where}: emit_output is a {type(emit).__name__}, expected an array (N, ...) or a "
+            "(nested) tuple of them, the same at every step"
+        )
+    require_home(emit, like, where, "emit_output")
+    shape, N = tuple(emit.shape), like.shape[0]
+    if first is not None:
+        require_shape(emit, tuple(first.shape), where, "emit_output", "that of the first step")
+    elif not shape or shape[0] != N:
+        raise ShapeError(f"{where}: emit_output has shape {shape}, expected (N, ...) with N = {N}")
+
+
 def _finished(finished: Any, like: Array, where: str) -> tuple[Array, bool]:
     """`finished` as an array with `like`, and whether it is all True."""
     shape = (like.shape[0],)
+    if not hasattr(finished, "shape"):
+        raise DTypeError(
+            f"{where}: finished is a {type(finished).__name__}, expected an array of bool, "
+            f"(N,) = {shape}"
+        )
     require_shape(finished, shape, where, "finished", "(N,)")
     xp = namespace_of(like)
     if is_host(finished):

@@ -93,6 +93,11 @@ class RawRun:
             return tuple(self._emit_gradient(d, e, t) for d, e in zip(parts, emit, strict=True))
         if demits is None:
             return None
+        if not isinstance(demits, list | tuple) and not getattr(demits, "shape", ()):
+            raise ShapeError(
+                f"raw_rnn: doutputs is a {type(demits).__name__}, expected one array, or a list "
+                f"of T = {len(self.steps)}"
+            )
         count = len(demits) if isinstance(demits, list | tuple) else demits.shape[0]
         if count != len(self.steps):
             raise ShapeError(f"raw_rnn: doutputs has {count} steps, expected T = {len(self.steps)}")
@@ -131,7 +136,13 @@ class RawRun:
         xp = namespace_of(self.like)
         if self.loop_backward is not None:
             with paused():
-                doutput, dcell = self.loop_backward(step.time, demit, dnext_input, dnext_state)
+                found = self.loop_backward(step.time, demit, dnext_input, dnext_state)
+            if not isinstance(found, tuple | list) or len(found) != 2:
+                raise TypeError(
+                    f"raw_rnn: loop_backward returned a {type(found).__name__}, expected "
+                    "(dcell_output, dcell_state)"
+                )
+            doutput, dcell = found
             if doutput is None:
                 doutput = xp.zeros_like(step.output)
             require_like(doutput, self.like, "raw_rnn", "loop_backward's dcell_output")

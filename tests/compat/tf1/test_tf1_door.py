@@ -183,6 +183,38 @@ CALLS = {
         ShapeError,
         "used with inputs of depth 5, but its variables were built for a depth of 3",
     ),
+    "no rows": (
+        lambda: tf1.dynamic_rnn(lstm(), X[:0], dtype="float64"),
+        ShapeError,
+        r"inputs has shape \(0, 4, 3\), expected \(N, T, D\), N and T at least 1",
+    ),
+    "built for nothing": (
+        lambda: tf1.GRUCell(3).build(()),
+        ValueError,
+        r"GRUCell: input_depth is \(\), expected a positive int",
+    ),
+    "a state of -1 rows": (
+        lambda: lstm().zero_state(-1, "float64"),
+        ValueError,
+        "BasicLSTMCell: batch_size is -1, expected an int of at least 0",
+    ),
+    "a seed in words": (
+        lambda: tf1.DropoutWrapper(lstm(), seed="a"),
+        ValueError,
+        "DropoutWrapper: seed is 'a', expected an int of at least 0",
+    ),
+    "a probability in words": (
+        lambda: tf1.DropoutWrapper(lstm(), "half"),
+        TypeError,
+        "input_keep_prob is 'half', expected a number, 0 to 1",
+    ),
+    "a visitor of one part of two": (
+        lambda: tf1.DropoutWrapper(
+            lstm(), state_keep_prob=0.5, dropout_state_filter_visitor=lambda state: [True]
+        )(STEP, (zeros(2, 3), zeros(2, 3))),
+        ValueError,
+        r"dropout_state_filter_visitor gave \[True\], expected a bool, or 2 of them",
+    ),
     "dropout of another depth": (
         lambda: tf1.DropoutWrapper(lstm(), input_size=4)(STEP, (zeros(2, 3), zeros(2, 3))),
         ShapeError,
@@ -203,7 +235,9 @@ def test_numpy_s_integers_are_units():
     cell = tf1.LSTMCell(np.int64(3), num_proj=np.int32(2))
     assert type(cell.num_units) is int
     assert type(cell.num_proj) is int
+    cell.build(np.int64(3), dtype="float64")
     assert tf1.dynamic_rnn(cell, X, dtype="float64")[0].shape == (2, 4, 2)
+    assert cell.zero_state(np.int32(4), "float64").h.shape == (4, 2)
 
 
 def test_a_cell_of_one_backend_and_inputs_of_another(strict):
@@ -234,10 +268,27 @@ def test_gradients_of_the_wrong_structure():
         tape.backward(X)
     with tf1.record() as tape:
         tf1.static_rnn(forward, steps, dtype="float64")
-    for wrong in (steps[:3], np.ones((4, 2, 3))):
+    for wrong in (steps[:3], np.ones((4, 2, 3)), [], [None], 3):
         with pytest.raises(ShapeError, match="doutputs is not a list of T = 4 arrays or None"):
             tape.backward(wrong)
     with tf1.record() as tape:
         tf1.static_bidirectional_rnn(forward, backward, steps, dtype="float64")
     with pytest.raises(ShapeError, match=r"doutputs\[0\] has shape \(2, 3\)"):
         tape.backward(steps)
+
+
+def test_a_visitor_may_give_a_list_instead_of_a_tuple():
+    cell, (zero, one) = lstm(), ([], [])
+    for kind, found in ((tuple, zero), (list, one)):
+        dropout = tf1.DropoutWrapper(
+            cell,
+            state_keep_prob=0.5,
+            seed=3,
+            dropout_state_filter_visitor=lambda s, kind=kind: (
+                kind((True, False)) if isinstance(s, tuple) else True
+            ),
+        )
+        found += tf1.dynamic_rnn(dropout, X, dtype="float64")[1]
+    np.testing.assert_array_equal(zero, one)
+    assert np.any(zero[0] == 0)  # c was dropped in,
+    assert np.all(zero[1] != 0)  # h was not

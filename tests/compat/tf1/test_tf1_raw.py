@@ -40,6 +40,24 @@ def raw(change=lambda values: values, **options):
 RAW = {
     "finished": (lambda v: {"finished": np.zeros(3, bool)}, ShapeError, r"finished has shape"),
     "finished numbers": (lambda v: {"finished": np.zeros(2)}, DTypeError, "expected bool"),
+    "finished at once": (lambda v: {"finished": True}, DTypeError, "finished is a bool, expected"),
+    "a list emitted": (lambda v: {"emit": [v["emit"]]}, ShapeError, "emit_output is a list"),
+    "a row emitted": (
+        lambda v: {"emit": v["emit"][:1]},
+        ShapeError,
+        r"emit_output has shape \(1, 3\), expected \(N, \.\.\.\) with N = 2",
+    ),
+    "other things emitted": (
+        lambda v: {"emit": (v["emit"],) if v["finished"].all() else v["emit"]},
+        ShapeError,
+        "emit_output is a tuple, expected an array .* the same at every step",
+    ),
+    "other shapes emitted": (
+        lambda v: {"emit": v["emit"][:, : 2 if v["finished"].all() else 3]},
+        ShapeError,
+        r"emit_output has shape \(2, 2\), expected that of the first step = \(2, 3\)",
+    ),
+    "too much": (lambda v: {"more": 1}, TypeError, "at time 1 loop_fn returned 6 things, expected"),
     "input": (lambda v: {"next_input": X}, ShapeError, "next_input has shape"),
     "state": (lambda v: {"next_state": STEP}, ShapeError, "next_state is array"),
 }
@@ -69,6 +87,11 @@ def test_raw_rnn_says_which_gradient_it_does_not_know():
     tape, emitted = raw()
     with pytest.raises(ShapeError, match="doutputs has 2 steps, expected T = 3"):
         tape.backward(emitted[:2])
+    with pytest.raises(ShapeError, match="doutputs is a int, expected one array, or a list"):
+        tape.backward(3)
+    tape, emitted = raw(loop_backward=lambda *gradients: None)
+    with pytest.raises(TypeError, match="loop_backward returned a NoneType, expected"):
+        tape.backward(emitted)
 
 
 def test_raw_rnn_emits_structures_and_carries_a_loop_state(rng):
