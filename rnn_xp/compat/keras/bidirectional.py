@@ -5,12 +5,12 @@ from typing import Any, Self
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
 from rnn_xp.compat.keras.layer import Layer, check_backend
-from rnn_xp.compat.keras.nest import is_nested
+from rnn_xp.compat.keras.nest import describe, is_nested
 from rnn_xp.compat.keras.rnn import RNN
 from rnn_xp.compat.keras.serialization import layer_from_config
 from rnn_xp.compat.keras.shapes import bidirectional_output_shape
 from rnn_xp.errors import ShapeError, StaleCacheError
-from rnn_xp.namespace import namespace_of, require_like, require_shape
+from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
 MERGES = ("sum", "mul", "concat", "ave", None)
 ALIKE = ("stateful", "return_sequences", "return_state")
@@ -169,14 +169,15 @@ class Bidirectional(Layer):
         *states : array, or lists of array
             Of the forward, then of the backward layer, with `return_state`.
         """
+        require_float(sequences, self.name, "sequences")
         if not self.built:
             self.build(tuple(sequences.shape))
         halves: tuple[Any, Any] = (None, None)
         if initial_state is not None:
             if not is_nested(initial_state) or len(initial_state) % 2:
                 raise ShapeError(
-                    f"{self.name}: initial_state is {type(initial_state).__name__} of "
-                    f"{len(initial_state)}, expected a list: half of it for each direction"
+                    f"{self.name}: initial_state is {describe(initial_state)}, expected a list: "
+                    "half of it for each direction"
                 )
             half = len(initial_state) // 2
             halves = (list(initial_state[:half]), list(initial_state[half:]))
@@ -225,7 +226,7 @@ class Bidirectional(Layer):
         """
         if self._cache is None:
             raise StaleCacheError(f"{self.name}: backward needs a call of the layer before it")
-        (there, back), self._cache = self._cache, None
+        there, back = self._cache
         xp = namespace_of(there)
         if self.merge_mode is None:
             dthere, dback = doutput, others[0] if others else None
@@ -237,6 +238,7 @@ class Bidirectional(Layer):
         count = len(self.forward_layer.state_template)
         dx = self.forward_layer.backward(dthere, *others[:count])
         dx = dx + self.backward_layer.backward(dback, *others[count:])
+        self._cache = None
         self.dstate = [*self.forward_layer.dstate, *self.backward_layer.dstate]
         return dx
 

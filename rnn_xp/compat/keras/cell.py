@@ -1,5 +1,6 @@
 """What the three cells share: one step with Keras's weights, names and state structure."""
 
+from numbers import Integral
 from typing import Any
 
 from rnn_xp._typing import Array
@@ -9,7 +10,7 @@ from rnn_xp.compat.keras.masked_cells import MaskedCell
 from rnn_xp.compat.keras.nest import flatten, is_nested, leaves_of
 from rnn_xp.errors import ShapeError, StaleCacheError
 from rnn_xp.layers import TimeCell
-from rnn_xp.namespace import namespace_of, require_like, require_shape
+from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
 WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 
@@ -56,11 +57,12 @@ class Cell(CellArguments):
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of shape (N, D); N may be None."""
-        D = input_shape[-1]
-        if not isinstance(D, int) or D < 1:
+        D = input_shape[-1] if is_nested(input_shape) and input_shape else None
+        if not isinstance(D, Integral) or D < 1:
             raise ShapeError(
-                f"{self.name}: input_shape is {tuple(input_shape)}, expected (N, D) with D known"
+                f"{self.name}: input_shape is {input_shape}, expected (N, D) with D known"
             )
+        D = int(D)
         H, G = self.units, self.gates
         self._weights = [
             self._new_weight("kernel", (D, G * H), self.kernel_initializer),
@@ -199,6 +201,7 @@ class Cell(CellArguments):
         states : array or list of array
             A list if `states` is a list or a tuple. Its first array is the output itself.
         """
+        require_float(inputs, self.name, "inputs")
         if len(inputs.shape) != 2:
             raise ShapeError(
                 f"{self.name}: inputs has shape {tuple(inputs.shape)}, expected (N, D)"
@@ -252,7 +255,7 @@ class Cell(CellArguments):
                 f"{self.name}: backward has no call left to undo; to go back over several steps, "
                 "call the cell with training=True"
             )
-        step, shared, cache, nested, like = self._tape.pop()
+        step, shared, cache, nested, like = self._tape[-1]
         xp = namespace_of(like)
         zeros = xp.zeros_like(like)
         dstate = None
@@ -262,6 +265,7 @@ class Cell(CellArguments):
         if doutput is not None:
             require_like(doutput, like, self.name, "doutput")
             require_shape(doutput, tuple(like.shape), self.name, "doutput", "(N, units)")
+        self._tape.pop()
         dx, dstate = step.backward(zeros if doutput is None else doutput, dstate, cache)
         self.take_grads(step.grads, add=not self._first)
         self._first = False

@@ -4,7 +4,7 @@ from numbers import Integral
 from typing import Any
 
 from rnn_xp.compat.keras import activations, initializers
-from rnn_xp.compat.keras.dropout import Dropout
+from rnn_xp.compat.keras.dropout import Dropout, check_ratio, check_seed
 from rnn_xp.compat.keras.layer import Layer, refuse
 
 RULES = ("regularizer", "constraint")
@@ -34,8 +34,10 @@ class CellArguments(Layer):
         self.kernel_initializer = initializers.get(a["kernel_initializer"])
         self.recurrent_initializer = initializers.get(a["recurrent_initializer"])
         self.bias_initializer = initializers.get(a["bias_initializer"])
+        for name in ("dropout", "recurrent_dropout"):
+            check_ratio(a[name], where, name)
         self.implementation = 1 if a["recurrent_dropout"] > 0 else a.get("implementation", 2)
-        self.seed: int | None = a["seed"]
+        self.seed: int | None = check_seed(a["seed"], where)
         count = self.gates if self.implementation == 1 and self.gates > 1 else None
         self.masks = Dropout(
             where, a["dropout"], a["recurrent_dropout"], self.seed, count, self.drops_all

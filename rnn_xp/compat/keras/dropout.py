@@ -5,6 +5,8 @@ package's own: a function of (seed, number of the mask), the same on every backe
 """
 
 import random
+from numbers import Integral, Real
+from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
@@ -46,9 +48,7 @@ class Dropout:
         count: int | None,
         drops_all: bool,
     ):
-        self.ratios = (min(1.0, max(0.0, dropout)), min(1.0, max(0.0, recurrent_dropout)))
-        if seed is not None and not 0 <= seed < 2**64:
-            raise ValueError(f"{where}: seed = {seed}, expected 0 to 2**64 - 1")
+        self.ratios = (_cut(dropout), _cut(recurrent_dropout))
         for name, ratio in zip(("dropout", "recurrent_dropout"), self.ratios, strict=True):
             if ratio < 1.0 and dropout_threshold(ratio) >= 65536:
                 raise ValueError(f"{where}: {name} = {ratio}, expected 1, or less than 0.99999")
@@ -75,3 +75,22 @@ class Dropout:
         key = DropoutKey(self.seed, kind, self.counter)
         self.counter += 1
         return backend.kernels(dtype).dropout_mask(shape, ratio, key, like)
+
+
+def check_ratio(ratio: Any, where: str, name: str) -> None:
+    """Raise `ValueError` unless `ratio` is a number."""
+    if isinstance(ratio, bool) or not isinstance(ratio, Real) or ratio != ratio:
+        raise ValueError(f"{where}: {name} = {ratio!r}, expected a number, 0 to 1")
+
+
+def check_seed(seed: Any, where: str) -> int | None:
+    """`seed` as Python's int; `ValueError` unless it is None or an integer in range."""
+    if seed is None:
+        return None
+    if not isinstance(seed, Integral) or not 0 <= int(seed) < 2**64:
+        raise ValueError(f"{where}: seed = {seed!r}, expected an integer, 0 to 2**64 - 1")
+    return int(seed)
+
+
+def _cut(ratio: float) -> float:
+    return min(1.0, max(0.0, float(ratio)))

@@ -133,9 +133,18 @@ class Layer:
             If they are not as many, or not of the same shapes; nothing is changed then.
         """
         own = self.weights
+        if not isinstance(weights, list | tuple):
+            raise TypeError(
+                f"{self.name}: weights is a {type(weights).__name__}, expected a list of arrays"
+            )
         if len(weights) != len(own):
             hint = "" if self.built else "; build it first"
             raise ShapeError(f"{self.name}: got {len(weights)} weights, expected {len(own)}{hint}")
+        for k, given in enumerate(weights):
+            if isinstance(given, str) or given is None:
+                raise TypeError(
+                    f"{self.name}: weight {k} is a {type(given).__name__}, expected an array"
+                )
         values = [self.backend.asarray(to_host(w), self.dtype) for w in weights]
         for k, (value, weight) in enumerate(zip(values, own, strict=True)):
             if tuple(value.shape) != tuple(weight.shape):
@@ -228,13 +237,17 @@ def dtype_name(dtype: Any, where: str) -> str:
     ValueError
         If it is another one, or a mixed policy.
     """
+    given = dtype
     if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name")
+        dtype = (dtype.get("config") or {}).get("name")
     if dtype is None:
         return "float32"
-    if dtype not in FLOAT_DTYPES:
-        raise ValueError(f"{where}: dtype = {dtype!r}, expected float32 or float64")
-    return str(dtype)
+    if not isinstance(dtype, str):  # a library's own: numpy.float32, torch.float32, a policy
+        dtype = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    name = str(dtype).rsplit(".", maxsplit=1)[-1]
+    if name not in FLOAT_DTYPES:
+        raise ValueError(f"{where}: dtype = {given!r}, expected float32 or float64")
+    return name
 
 
 def check_backend(where: str, given: str | Backend | None, inner: Layer) -> None:

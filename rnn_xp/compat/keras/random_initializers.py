@@ -9,6 +9,7 @@ from math import prod, sqrt
 from typing import Any
 
 from rnn_xp.compat.keras.constant_initializers import HOST, Initializer, Shape, require_matrix
+from rnn_xp.compat.keras.dropout import check_seed
 from rnn_xp.rng import Generator, make_generator
 
 NO_AXES = {"input_axes": None, "output_axes": None}
@@ -25,12 +26,8 @@ class RandomInitializer(Initializer):
     """
 
     def __init__(self, seed: int | None = None):
-        if not (seed is None or (isinstance(seed, int) and seed >= 0)):
-            raise ValueError(
-                f"{type(self).__name__}: seed = {seed!r}, expected an integer >= 0 or None"
-            )
-        self.seed = seed
-        self._seed = random.randint(1, 10**9) if seed is None else seed
+        self.seed = check_seed(seed, type(self).__name__)
+        self._seed = random.randint(1, 10**9) if self.seed is None else self.seed
 
     def _rng(self) -> Generator:
         return make_generator(self._seed)

@@ -18,7 +18,7 @@ from rnn_xp.compat.keras.runs import CellRun
 from rnn_xp.compat.keras.serialization import layer_from_config
 from rnn_xp.compat.keras.shapes import rnn_output_shape
 from rnn_xp.compat.keras.stacked import StackedRNNCells, as_cell
-from rnn_xp.compat.keras.start import start_state
+from rnn_xp.compat.keras.start import check_widths, start_state
 from rnn_xp.errors import ShapeError, StaleCacheError
 from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
@@ -131,10 +131,8 @@ class RNN(Layer):
         ValueError
             If the layer is stateful and N is None.
         """
-        if len(input_shape) != 3:
-            raise ShapeError(
-                f"{self.name}: input_shape is {tuple(input_shape)}, expected (N, T, D)"
-            )
+        if not is_nested(input_shape) or len(input_shape) != 3:
+            raise ShapeError(f"{self.name}: input_shape is {input_shape}, expected (N, T, D)")
         if self.stateful and input_shape[0] is None:
             raise ValueError(f"{self.name}: stateful=True needs the batch size, got None for N")
         if not self.cell.built:
@@ -178,7 +176,8 @@ class RNN(Layer):
         require_float(sequences, self.name, "sequences")
         if len(sequences.shape) != 3 or 0 in sequences.shape:
             raise ShapeError(
-                f"{self.name}: sequences has shape {tuple(sequences.shape)}, expected (N, T, D)"
+                f"{self.name}: sequences has shape {tuple(sequences.shape)}, expected (N, T, D), "
+                "each at least 1"
             )
         xp = namespace_of(sequences)
         N, T = sequences.shape[:2]
@@ -228,10 +227,11 @@ class RNN(Layer):
         """
         if self._cache is None:
             raise StaleCacheError(f"{self.name}: backward needs a call of the layer before it")
-        (valid, shape, reference, like), self._cache = self._cache, None
+        valid, shape, reference, like = self._cache
         xp = namespace_of(reference)
         final = list(dstates) if dstates else None
         given = leaves_of(final, self.state_template, self.name, "dstates")
+        check_widths(self, given, "dstates", shape[1], reference)
         d = None
         if doutput is not None:
             wanted = layer_output_shape(shape, self.return_sequences)
@@ -240,6 +240,7 @@ class RNN(Layer):
             d = layer_output_backward(
                 doutput, valid, shape[0], self.return_sequences, self.zero_output_for_mask
             )
+        self._cache = None
         initial: list[Array] = []
         for run in reversed(self._runs):
             count = len(flatten(run.cell.state_size))

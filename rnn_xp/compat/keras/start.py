@@ -42,11 +42,22 @@ def start_state(layer: Any, initial: Any, N: int, like: Array) -> tuple[list[Arr
             )
         return flatten(layer.states), layer.state_template
     parts = leaves_of(initial, layer.state_template, layer.name, "initial_state")
+    if any(part is None for part in parts):
+        k = [part is None for part in parts].index(True)
+        raise ShapeError(f"{layer.name}: initial_state[{k}] is None, expected an array (N, units)")
+    check_widths(layer, parts, "initial_state", N, like)
+    return parts, initial if is_nested(initial) else [initial]
+
+
+def check_widths(layer: Any, parts: list[Array | None], what: str, N: int, like: Array) -> None:
+    """Raise unless each of `parts` that is there is (N, its width), and at home with `like`.
+
+    Raises
+    ------
+    ShapeError, DTypeError, MixedBackendError
+    """
     widths = flatten(layer.cell.state_size)
     for k, (part, width) in enumerate(zip(parts, widths, strict=True)):
-        what = f"initial_state[{k}]"
-        if part is None:
-            raise ShapeError(f"{layer.name}: {what} is None, expected shape (N, {width})")
-        require_like(part, like, layer.name, what)
-        require_shape(part, (N, width), layer.name, what, "(N, units)")
-    return parts, initial if is_nested(initial) else [initial]
+        if part is not None:
+            require_like(part, like, layer.name, f"{what}[{k}]")
+            require_shape(part, (N, width), layer.name, f"{what}[{k}]", "(N, units)")

@@ -1,5 +1,7 @@
 """Misuse of the facade gets one clear line that names what was given and what was expected."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ from rnn_xp.compat.keras import (
     activations,
     initializers,
 )
-from rnn_xp.errors import DTypeError, MixedBackendError, ShapeError
+from rnn_xp.errors import DTypeError, MixedBackendError, ShapeError, StaleCacheError
 
 XS = np.zeros((2, 3, 4), "float32")
 H = np.zeros((2, 5), "float32")
@@ -46,7 +48,11 @@ CONSTRUCTORS = [
     (lambda: LSTM(3, use_cudnn=True), ValueError, "use_cudnn = True, expected 'auto' or False"),
     (lambda: LSTM(3, dtype="float16"), ValueError, "dtype = 'float16', expected float32"),
     (lambda: LSTM(3, dropout=0.999999), ValueError, r"dropout = 0\.999999, expected"),
-    (lambda: LSTM(3, seed=-1), ValueError, "seed = -1, expected 0 to"),
+    (lambda: LSTM(3, dropout="a"), ValueError, "dropout = 'a', expected a number, 0 to 1"),
+    (lambda: GRU(3, recurrent_dropout=float("nan")), ValueError, "recurrent_dropout = nan, exp"),
+    (lambda: LSTM(3, seed=-1), ValueError, "seed = -1, expected an integer, 0 to"),
+    (lambda: LSTM(3, seed=1.5), ValueError, r"seed = 1\.5, expected an integer, 0 to"),
+    (lambda: LSTM(3, dtype=np.float16), ValueError, r"dtype = .*float16.*, expected float32 or"),
     (lambda: LSTM(True), ValueError, "units = True, expected a positive integer"),
     (lambda: LSTM(3, colour="red"), TypeError, "^LSTM: unknown argument colour$"),
     (lambda: GRUCell(3, bogus=1, a=2), TypeError, "^GRUCell: unknown argument a, bogus$"),
@@ -103,6 +109,23 @@ def test_constructors(make, kind, message):
         make()
 
 
+def test_numpy_s_integers_and_dtypes():
+    normal = initializers.RandomNormal(seed=np.int64(2))
+    layer = GRU(
+        np.int32(3),
+        kernel_initializer=normal,
+        dropout=np.float64(0.5),
+        seed=np.int64(1),
+        dtype=np.dtype("float64"),
+    )
+    layer.build((None, None, np.int64(4)))
+    assert [w.shape for w in layer.weights] == [(4, 9), (3, 9), (2, 9)]
+    assert layer.weights[0].dtype == np.float64
+    assert LSTM(3, dtype=np.float32).dtype == "float32"
+    again = GRU.from_config(json.loads(json.dumps(layer.get_config())))
+    assert again.get_config() == layer.get_config()
+
+
 def test_one_cell_twice():
     cell = GRUCell(4)
     with pytest.raises(ValueError, match="a cell is listed twice"):
@@ -111,6 +134,7 @@ def test_one_cell_twice():
 
 CALLS = [
     (lambda m: m(XS[0]), ShapeError, r"sequences has shape \(3, 4\), expected \(N, T, D\)"),
+    (lambda m: m(XS[:0]), ShapeError, r"shape \(0, 3, 4\), expected \(N, T, D\), each at least 1"),
     (lambda m: m(XS.astype("float64")), DTypeError, "float64"),
     (lambda m: m(XS.astype("int64")), DTypeError, "int64, expected float32 or float64"),
     (lambda m: m(np.zeros((2, 3, 6), "float32")), ShapeError, "D = 4"),
@@ -126,6 +150,9 @@ CALLS = [
     (lambda m: m(XS, [H, None]), ShapeError, r"initial_state\[1\] is None"),
     (lambda m: m(XS, [H, H.astype("float64")]), DTypeError, r"initial_state\[1\] has dtype"),
     (lambda m: m.build((3, 4)), ShapeError, r"input_shape is \(3, 4\), expected \(N, T, D\)"),
+    (lambda m: m.build(4), ShapeError, r"input_shape is 4, expected \(N, T, D\)"),
+    (lambda m: m.set_weights(None), TypeError, "weights is a NoneType, expected a list of arrays"),
+    (lambda m: m.set_weights([H, "a", H]), TypeError, "weight 1 is a str, expected an array"),
     (lambda m: m.set_weights([H]), ShapeError, "got 1 weights, expected 3"),
     (lambda m: m.set_weights([H, H, H]), ShapeError, r"weight 0 has shape \(2, 5\), expected"),
 ]
@@ -140,14 +167,37 @@ def test_calls(call, kind, message):
     assert layer(XS).shape == (2, 5)  # as if nothing had been
 
 
-def test_gradients_of_the_wrong_shape():
+WRONG_GRADIENTS = [
+    ((H,), r"doutput has shape \(2, 5\), expected"),
+    ((None, H), r"dstates is \[array\], expected \[array, array\]"),
+    ((None, H, H[:1]), r"dstates\[1\] has shape \(1, 5\), expected \(N, units\) = \(2, 5\)"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG_GRADIENTS)
+def test_gradients_of_the_wrong_shape_leave_the_call_to_be_undone(given, message):
     layer = LSTM(5, return_sequences=True)
     layer(XS)
-    with pytest.raises(ShapeError, match=r"doutput has shape \(2, 5\), expected"):
-        layer.backward(H)
-    layer(XS)
-    with pytest.raises(ShapeError, match=r"dstates is \[array\], expected \[array, array\]"):
-        layer.backward(None, H)
+    with pytest.raises(ShapeError, match=message):
+        layer.backward(*given)
+    assert layer.backward(np.ones((2, 3, 5), "float32"), H, None).shape == XS.shape
+    with pytest.raises(StaleCacheError):
+        layer.backward(None)
+
+
+def test_so_do_those_of_cells_and_of_two_directions():
+    cell, both = LSTMCell(5), Bidirectional(LSTM(5))
+    cell(XS[:, 0], [H, H])
+    both(XS)
+    with pytest.raises(ShapeError, match=r"doutput has shape \(1, 5\)"):
+        cell.backward(H[:1])
+    with pytest.raises(ShapeError, match=r"doutput has shape \(2, 5\)"):
+        both.backward(H)
+    assert cell.backward(H)[0].shape == (2, 4)
+    assert both.backward(np.ones((2, 10), "float32")).shape == XS.shape
+    for undone in (cell, both):
+        with pytest.raises(StaleCacheError):
+            undone.backward(None)
 
 
 def test_cells():
@@ -158,8 +208,11 @@ def test_cells():
         cell(XS[:, 0], H)
     with pytest.raises(ShapeError, match=r"states\[0\] has shape \(2, 4\), expected"):
         cell(XS[:, 0], [XS[:, 0], H])
-    with pytest.raises(ShapeError, match="D known"):
-        SimpleRNNCell(3).build((2, None))
+    for shape in ((2, None), (), 4):
+        with pytest.raises(ShapeError, match="D known"):
+            SimpleRNNCell(3).build(shape)
+    with pytest.raises(DTypeError, match=r"lstm_cell: inputs is a builtins\.list, expected"):
+        cell([1.0], [H, H])
     with pytest.raises(ShapeError, match="got 1 weights, expected 0; build it first"):
         SimpleRNNCell(3).set_weights([H])
 
@@ -189,8 +242,11 @@ def test_bidirectional_states_come_in_halves():
     layer = Bidirectional(LSTM(5))
     with pytest.raises(ShapeError, match="half of it for each direction"):
         layer(XS, initial_state=[H, H, H])
-    with pytest.raises(ShapeError, match="half of it for each direction"):
-        layer(XS, initial_state=H)
+    for wrong in (H, 3):
+        with pytest.raises(ShapeError, match="is array, expected a list: half of it for each"):
+            layer(XS, initial_state=wrong)
+    with pytest.raises(DTypeError, match=r"sequences is a builtins\.list"):
+        layer([1.0])
 
 
 def test_arrays_of_another_library(strict):
