@@ -73,7 +73,7 @@ def to_tf1(
             raise ConversionError(
                 f"{where}: cell_name = {cell_name!r} and like, which has its own names; give one"
             )
-        names = names_below(like, scope or "")
+        names = names_below(like, scope or "", f"{where}: like")
         arrays = {name: like[full] for name, full in names.items()}
         arrays = float_arrays(arrays, f"{where}: like", str(directions[0][0].Wx.dtype))
         cells = nets_of_variables(arrays, f"{where}: like")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from rnn_xp.errors import ConversionError
+from rnn_xp.interop.weights import require_mapping
 
 VARIABLES = (
     *("projection/kernel", "gates/kernel", "gates/bias", "candidate/kernel", "candidate/bias"),
@@ -14,8 +15,15 @@ NAMED_KINDS = {"basic_rnn_cell": "rnn", "basic_lstm_cell": "lstm", "lstm_cell": 
 Variables: TypeAlias = dict[str, Any]
 
 
-def names_below(variables: Mapping[str, Any], scope: str) -> dict[str, str]:
-    """Names below `scope`, without it and without ``:0``, and the whole names."""
+def names_below(variables: Mapping[str, Any], scope: str, where: str) -> dict[str, str]:
+    """Names below `scope`, without it and without ``:0``, and the whole names.
+
+    Raises
+    ------
+    TypeError
+        If `variables` is not a mapping; `where` says which argument it is.
+    """
+    require_mapping(variables, where, "a mapping of names to arrays")
     start = f"{scope.strip('/')}/" if scope.strip("/") else ""
     return {
         name.removesuffix(":0").removeprefix(start): name

@@ -29,7 +29,7 @@ import numpy as np
 from rnn_xp._typing import Array
 from rnn_xp.cells import Activation
 from rnn_xp.errors import ConversionError
-from rnn_xp.interop.layouts import PEEPHOLES, blocks_to_ours
+from rnn_xp.interop.layouts import KINDS, PEEPHOLES, blocks_to_ours
 from rnn_xp.interop.nets import net_from_directions
 from rnn_xp.interop.tf1_variables import (
     Variables,
@@ -91,7 +91,9 @@ def from_tf1(
     ShapeError, DTypeError
     """
     where = "from_tf1"
-    names = names_below(variables, scope)
+    if kind not in (None, *KINDS):
+        raise ConversionError(f"{where}: kind = {kind!r}, expected one of {', '.join(KINDS)}")
+    names = names_below(variables, scope, f"{where}: variables")
     named = {name: variables[full] for name, full in names.items()}
     arrays = float_arrays(named, where, options.get("dtype"))
     start = f"{scope.strip('/')}/" if scope.strip("/") else ""

@@ -39,11 +39,13 @@ from rnn_xp.interop.weights import (
     expect_shape,
     float_arrays,
     kind_by_gates,
+    require_mapping,
 )
 
 NAME = re.compile(r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)_l(\d+)(_reverse)?")
 CELL_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 NONLINEARITIES = ("tanh", "relu")
+STATE_DICT = "a mapping of names to arrays, as module.state_dict() gives"
 
 
 def from_torch(
@@ -86,6 +88,7 @@ def from_torch(
         raise ConversionError(
             f"{where}: nonlinearity = {nonlinearity!r}, expected one of {', '.join(NONLINEARITIES)}"
         )
+    require_mapping(state_dict, f"{where}: state_dict", STATE_DICT)
     arrays = {name: state_dict[full] for name, full in _names(state_dict, prefix).items()}
     unknown = sorted(name for name in arrays if NAME.fullmatch(name) is None)
     if unknown or not arrays:
@@ -200,7 +203,11 @@ def to_torch(
     where = "to_torch"
     levels = levels_from_net(layer, where)
     _require_one_module(levels, where)
+    if like is not None:
+        require_mapping(like, f"{where}: like", STATE_DICT)
     names = None if like is None else _names(like, prefix)
+    if names == {}:
+        raise ConversionError(f"{where}: like has no name that starts with {prefix!r}")
     if bias is None:
         bias = names is None or any("bias" in name for name in names)
     arrays: dict[str, Any] = {}

@@ -229,6 +229,12 @@ def float_arrays(arrays: Mapping[str, Any], where: str, dtype: str | None) -> di
     return {name: a.astype(dtype or a.dtype, copy=False) for name, a in host.items()}
 
 
+def require_mapping(arrays: Any, where: str, spelled: str) -> None:
+    """Raise `TypeError` unless `arrays` is a mapping; `spelled` says which one."""
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"{where} is a {type(arrays).__name__}, expected {spelled}")
+
+
 def _on_host(array: Any, name: str, where: str) -> Any:
     try:
         return to_host(array)

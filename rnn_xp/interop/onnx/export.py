@@ -83,6 +83,8 @@ def to_onnx(
     if dtype not in ("float32", "float64"):
         raise DTypeError(f"to_onnx: dtype = {dtype!r}, expected 'float32' or 'float64'")
     where = "to_onnx"
+    if like is None and nodes is not None:
+        raise ConversionError(f"{where}: nodes are those of like, but there is no like")
     theirs = None if like is None else weights_like(like, nodes, dtype, where)
     graph = GraphBuilder("rnn_xp layer", dtype, theirs)
     time_major = bool(getattr(layer, "time_major", False))

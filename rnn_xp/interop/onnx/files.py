@@ -1,5 +1,6 @@
 """ONNX models as files, read and written with clear errors."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,18 @@ def load_model(source: Any) -> Any:
     ------
     CheckpointError
         If the file is missing, damaged or not an ONNX model.
+    TypeError
+        If `source` is something else.
     MissingExtraError
     """
     onnx = onnx_package()
     if isinstance(source, onnx.ModelProto):
         return source
+    if not isinstance(source, str | PathLike | bytes):
+        raise TypeError(
+            f"ONNX model: got a {type(source).__name__}, expected a path, bytes or an "
+            "onnx.ModelProto"
+        )
     where = "ONNX model" if isinstance(source, bytes) else str(source)
     try:
         if isinstance(source, bytes):

@@ -90,6 +90,8 @@ def from_onnx(
 def chosen_nodes(graph: Any, nodes: Sequence[str] | None, where: str) -> list[Any]:
     """The recurrent nodes of a graph with these names; for None the only one."""
     known = {node_name(node): node for node in graph.node if node.op_type in KINDS}
+    if isinstance(nodes, str):
+        raise TypeError(f"{where}: nodes is the string {nodes!r}, expected a list of names")
     chosen = list(known) if nodes is None else list(nodes)
     wrong = [name for name in chosen if name not in known]
     if wrong or not chosen or (nodes is None and len(chosen) > 1):

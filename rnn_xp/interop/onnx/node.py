@@ -75,7 +75,10 @@ def read_node(node: Any) -> NodeSettings:
     ConversionError
         If it is not a recurrent node, or an attribute has a value that is not defined.
     """
-    helper = onnx_package().helper
+    onnx = onnx_package()
+    helper = onnx.helper
+    if not isinstance(node, onnx.NodeProto):
+        raise TypeError(f"ONNX node: got a {type(node).__name__}, expected an onnx.NodeProto")
     where = f"ONNX node {node_name(node)!r}"
     if node.op_type not in KINDS or node.domain not in ("", "ai.onnx"):
         raise ConversionError(f"{where}: is a {node.op_type}, expected one of {', '.join(KINDS)}")

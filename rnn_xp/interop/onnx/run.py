@@ -10,7 +10,12 @@ from rnn_xp.errors import ConversionError
 from rnn_xp.interop.nets import joined
 from rnn_xp.interop.onnx.files import load_model, tensor_array
 from rnn_xp.interop.onnx.node import INPUTS, NodeSettings, level_from_node, read_node
-from rnn_xp.interop.weights import expect_shape, float_arrays, layer_from_weights
+from rnn_xp.interop.weights import (
+    expect_shape,
+    float_arrays,
+    layer_from_weights,
+    require_mapping,
+)
 
 
 def run_node(
@@ -146,6 +151,7 @@ def run_model(
     -----
     What `run_node` says of an LSTM with ``clip`` holds here too.
     """
+    require_mapping(inputs, "ONNX model: inputs", "a mapping of names to arrays")
     graph = load_model(source).graph
     if len(graph.node) != 1:
         raise ConversionError(
