@@ -65,6 +65,17 @@ class Cell(Protocol):
         ...
 
 
+def require_cell(cell: Any, where: str) -> None:
+    """Raise `TypeError` unless `cell` has what the protocol asks for."""
+    names = ("params", "grads", "output_size", "zero_state", "forward", "backward")
+    missing = [name for name in names if not hasattr(cell, name)]
+    if missing:
+        raise TypeError(
+            f"{where}: cell is a {type(cell).__name__} without {', '.join(missing)}, expected "
+            "a cell: see rnn_xp.cells.Cell"
+        )
+
+
 def cell_for_call(cell: Any, N: int, T: int, train: bool) -> Any:
     """The cell to run for one call of T steps with N rows: what `cell.for_call` returns.
 

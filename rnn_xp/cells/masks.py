@@ -1,6 +1,6 @@
 """The random masks of one call: the same on every backend and after a resume."""
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from rnn_xp._typing import Array
@@ -26,9 +26,11 @@ def check_ratio(ratio: Any, where: str, what: str) -> float:
     return number
 
 
-def check_stream(seed: int, stream: int, where: str) -> None:
-    """Raise `ValueError` unless both are numbers of 64 bits."""
-    if not (0 <= seed < 2**64 and 0 <= stream < 2**64):
+def check_stream(seed: Any, stream: Any, where: str) -> None:
+    """Raise `ValueError` unless both are integers of 64 bits."""
+    if not (isinstance(seed, Integral) and isinstance(stream, Integral)):
+        raise ValueError(f"{where}: seed = {seed!r}, stream = {stream!r}, expected integers")
+    if not (0 <= int(seed) < 2**64 and 0 <= int(stream) < 2**64):
         raise ValueError(f"{where}: seed = {seed}, stream = {stream}, expected 0 to 2**64 - 1")
 
 

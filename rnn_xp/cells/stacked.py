@@ -4,7 +4,7 @@ import copy
 from typing import Any, Self
 
 from rnn_xp._typing import Array, State
-from rnn_xp.cells.base import Cell, cell_for_call
+from rnn_xp.cells.base import Cell, cell_for_call, require_cell
 from rnn_xp.errors import ShapeError
 
 
@@ -39,8 +39,12 @@ class StackedCell:
     """
 
     def __init__(self, cells: list[Any]):
+        if not isinstance(cells, list | tuple):
+            raise TypeError(f"StackedCell: cells is a {type(cells).__name__}, expected a list")
         if not cells:
             raise ValueError("StackedCell: needs at least one cell")
+        for cell in cells:
+            require_cell(cell, "StackedCell")
         if len({id(cell) for cell in cells}) < len(cells):
             raise ValueError(
                 "StackedCell: a cell is there twice; its parameters would be updated twice, so "

@@ -4,7 +4,7 @@ import copy
 from typing import Any, Self
 
 from rnn_xp._typing import Array, State
-from rnn_xp.cells.base import Cell, cell_for_call
+from rnn_xp.cells.base import Cell, cell_for_call, require_cell
 
 
 class WrapperCell:
@@ -22,6 +22,7 @@ class WrapperCell:
     """
 
     def __init__(self, cell: Any):
+        require_cell(cell, type(self).__name__)
         self.cell: Cell = cell
 
     @property

@@ -5,7 +5,7 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
 from rnn_xp.errors import ShapeError
-from rnn_xp.layers.composite import Composite
+from rnn_xp.layers.composite import Composite, is_recurrent
 from rnn_xp.layers.reverse import Reversed
 from rnn_xp.layers.sequence import valid_steps
 from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
@@ -40,6 +40,11 @@ class Bidirectional(Composite):
     def __init__(self, forward_layer: Any, backward_layer: Any, merge: str | None = "concat"):
         if merge not in MERGES:
             raise ValueError(f"Bidirectional: merge = {merge!r}, expected one of {MERGES}")
+        for layer in (forward_layer, backward_layer):
+            if not is_recurrent(layer):
+                raise TypeError(
+                    f"Bidirectional: got a {type(layer).__name__}, expected two recurrent layers"
+                )
         if forward_layer.time_major != backward_layer.time_major:
             raise ValueError("Bidirectional: one layer is time_major, the other is not")
         if forward_layer is backward_layer:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, backend_of, get_backend
+from rnn_xp.cells.masks import check_ratio, check_stream
 from rnn_xp.errors import ShapeError
 from rnn_xp.kernels import Kernels
 from rnn_xp.layers.base import Layer
@@ -14,15 +15,13 @@ from rnn_xp.namespace import (
     require_like,
     require_shape,
 )
-from rnn_xp.rng import DropoutKey, dropout_threshold
+from rnn_xp.rng import DropoutKey
 
 
 def check_dropout(where: str, what: str, ratio: float, seed: int, stream: int) -> None:
-    """Raise `ValueError` unless these can make a `rnn_xp.rng.DropoutKey` and a mask."""
-    if not 0.0 <= ratio < 1.0 or dropout_threshold(ratio) >= 65536:
-        raise ValueError(f"{where}: {what} = {ratio}, expected 0 <= ratio < 1")
-    if not (0 <= seed < 2**64 and 0 <= stream < 2**64):
-        raise ValueError(f"{where}: seed = {seed}, stream = {stream}, expected 0 to 2**64 - 1")
+    """Raise unless these can make a `rnn_xp.rng.DropoutKey` and a mask."""
+    check_ratio(ratio, where, what)
+    check_stream(seed, stream, where)
 
 
 class TimeDropout(Layer):

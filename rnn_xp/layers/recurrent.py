@@ -230,7 +230,8 @@ class RecurrentLayer(Layer):
         if len(xs.shape) != 3 or xs.shape[2] != D or 0 in xs.shape[:2]:
             names = "(T, N, D)" if self.time_major else "(N, T, D)"
             raise ShapeError(
-                f"{self.name}: xs has shape {tuple(xs.shape)}, expected {names} with D = {D}"
+                f"{self.name}: xs has shape {tuple(xs.shape)}, expected {names} with D = {D} and "
+                "N and T at least 1"
             )
         x = xs if self.time_major else xp.permute_dims(xs, (1, 0, 2))
         T, N = x.shape[:2]

@@ -21,7 +21,9 @@ def sequence_size(xs: Array, time_major: bool, where: str) -> tuple[int, int]:
     require_float(xs, where, "xs")
     if len(xs.shape) != 3 or 0 in xs.shape[:2]:
         names = "(T, N, D)" if time_major else "(N, T, D)"
-        raise ShapeError(f"{where}: xs has shape {tuple(xs.shape)}, expected {names}")
+        raise ShapeError(
+            f"{where}: xs has shape {tuple(xs.shape)}, expected {names} with N and T at least 1"
+        )
     first, second = int(xs.shape[0]), int(xs.shape[1])
     return (first, second) if time_major else (second, first)
 

@@ -38,8 +38,15 @@ class Stack(Composite):
     """
 
     def __init__(self, layers: list[Any]):
+        if not isinstance(layers, list | tuple):
+            raise TypeError(
+                f"Stack: layers is a {type(layers).__name__}, expected a list of layers"
+            )
         if not layers:
             raise ValueError("Stack: needs at least one layer")
+        for k, layer in enumerate(layers):
+            if not all(hasattr(layer, name) for name in ("forward", "backward", "params")):
+                raise TypeError(f"Stack: layer {k} is a {type(layer).__name__}, expected a layer")
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError("Stack: a layer is there twice; it keeps one cache, so make another")
         orders = {layer.time_major for layer in layers if hasattr(layer, "time_major")}

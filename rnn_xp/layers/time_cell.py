@@ -5,7 +5,7 @@ from typing import Any
 
 from rnn_xp._typing import Array, State
 from rnn_xp.backend import Backend
-from rnn_xp.cells.base import Cell, cell_for_call
+from rnn_xp.cells.base import Cell, cell_for_call, require_cell
 from rnn_xp.errors import ShapeError
 from rnn_xp.host import time_mask
 from rnn_xp.kernels.generic.sequence import sequence_backward, sequence_forward
@@ -111,7 +111,8 @@ class TimeCell(Layer):
         D = self.input_size
         if len(xs.shape) != 3 or 0 in xs.shape[:2] or D not in (None, xs.shape[2]):
             names = "(T, N, D)" if self.time_major else "(N, T, D)"
-            names += "" if D is None else f" with D = {D}"
+            names += " with " if D is None else f" with D = {D} and "
+            names += "N and T at least 1"
             raise ShapeError(f"{self.name}: xs has shape {tuple(xs.shape)}, expected {names}")
         xp = namespace_of(xs)
         x = xs if self.time_major else xp.permute_dims(xs, (1, 0, 2))
@@ -197,10 +198,4 @@ def _check_cell(cell: Any, where: str) -> None:
         given = cell.__name__ if isinstance(cell, type) else type(cell).__name__
         what = "class" if isinstance(cell, type) else "layer"
         raise TypeError(f"{where}: cell is the {what} {given}, expected a cell")
-    names = ("params", "grads", "output_size", "zero_state", "forward", "backward")
-    missing = [name for name in names if not hasattr(cell, name)]
-    if missing:
-        raise TypeError(
-            f"{where}: cell is a {type(cell).__name__} without {', '.join(missing)}, expected "
-            "a cell: see rnn_xp.cells.Cell"
-        )
+    require_cell(cell, where)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnn_xp.cells import RNNCell
+from rnn_xp.cells import DropoutCell, ResidualCell, RNNCell, StackedCell, ZoneoutCell
 from rnn_xp.errors import DTypeError, MixedBackendError, ShapeError
 from rnn_xp.layers import (
     Bidirectional,
@@ -154,3 +154,45 @@ def test_only_the_first_step_of_a_call_is_checked():
     cell.returned = lambda new: (new, new)
     with pytest.raises(TypeError, match="returned a tuple of 2"):
         layer.forward(XS)
+
+
+def rnn():
+    return RNNCell(np.ones((D, D)), np.ones((D, D)), np.ones(D))
+
+
+NO_PARTS = [
+    (lambda: Stack(lstm()), "^Stack: layers is a TimeLSTM, expected a list of layers$"),
+    (lambda: Stack([lstm(), 3]), "^Stack: layer 1 is a int, expected a layer$"),
+    (lambda: Bidirectional(lstm(), rnn()), "^Bidirectional: got a RNNCell, expected two recurrent"),
+    (lambda: StackedCell(rnn()), "^StackedCell: cells is a RNNCell, expected a list$"),
+    (lambda: StackedCell([rnn(), lstm]), "^StackedCell: cell is a function without params"),
+    (lambda: ResidualCell(3), "^ResidualCell: cell is a int without params, grads, output_size"),
+    (lambda: ZoneoutCell(None, 0.5), "^ZoneoutCell: cell is a NoneType without params"),
+    (lambda: TimeDropout("half"), "^TimeDropout: dropout_ratio is a str, expected a number$"),
+    (lambda: WeightDrop(lstm(), None), "^WeightDrop: ratio is a NoneType, expected a number$"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), NO_PARTS)
+def test_what_is_no_layer_no_cell_and_no_number_is_named(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("make", [lambda s: TimeDropout(0.5, seed=s), lambda s: dropout_cell(s)])
+def test_a_seed_is_an_integer(make):
+    make(np.int64(3))
+    for wrong in ("a", 1.5, -1):
+        with pytest.raises(ValueError, match=r"^(TimeDropout|DropoutCell): seed = .*, expected"):
+            make(wrong)
+
+
+def dropout_cell(seed):
+    return DropoutCell(rnn(), 0.5, seed=seed)
+
+
+@pytest.mark.parametrize("make", [lstm, lambda: TimeCell(rnn()), lambda: Stack([lstm()])])
+def test_a_batch_of_no_rows_or_no_steps(make):
+    for empty in (XS[:0], XS[:, :0]):
+        with pytest.raises(ShapeError, match=r"expected \(N, T, D\) with .*N and T at least 1$"):
+            make().forward(empty)
