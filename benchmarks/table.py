@@ -9,7 +9,7 @@ from pathlib import Path
 
 from records import RESULTS, conditions, markdown, read
 
-NAMES = ("lm_step", "layers", "generate", "memory", "startup", "scaling")
+NAMES = ("lm_step", "where", "layers", "generate", "memory", "startup", "scaling")
 HERE = Path(__file__).parent
 
 
@@ -17,10 +17,10 @@ def table(name: str) -> str:
     """The table of ``results/<name>.jsonl``, what it was measured on, and its summary."""
     module, results = importlib.import_module(name), read(name)
     if name == "scaling":
-        rows, summary = [cells for result in results for cells in module.columns(result)], ""
+        rows = [cells for result in results for cells in module.columns(result)]
     else:
         rows = [module.columns(result) for result in results]
-        summary = module.BENCHMARK.summary(results)
+    summary = module.BENCHMARK.summary(results) if hasattr(module, "BENCHMARK") else ""
     text = f"{conditions(results)}\n\n{markdown(rows)}\n"
     return f"{text}\n{summary}\n" if summary else text
 

@@ -132,6 +132,17 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo
 
 
+def side_environment(side: Side, threads: int) -> dict[str, str]:
+    """The environment of a side's process, with so many threads for every library."""
+    libraries = ("OPENBLAS", "OMP", "MKL", "NUMBA")
+    counts = {f"{library}_NUM_THREADS": str(threads) for library in libraries}
+    environment = os.environ | counts | side.variables
+    # Each library shall choose the kernels for this processor by itself.
+    for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS"):
+        environment.pop(variable, None)
+    return environment
+
+
 class Worker:
     """A competitor in a process of its own.
 
@@ -149,12 +160,6 @@ class Worker:
     """
 
     def __init__(self, script: str | Path, name: str, side: Side, threads: int, python: str):
-        libraries = ("OPENBLAS", "OMP", "MKL", "NUMBA")
-        counts = {f"{library}_NUM_THREADS": str(threads) for library in libraries}
-        environment = os.environ | counts | side.variables
-        # Each library shall choose the kernels for this processor by itself.
-        for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS"):
-            environment.pop(variable, None)
         self.versions: dict[str, str] = {}
         self.values: list[float | None] = []
         self._process = subprocess.Popen(
@@ -162,7 +167,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=side_environment(side, threads),
         )
         if side.interpreter == "jax" and hasattr(os, "sched_setaffinity"):
             allowed = sorted(os.sched_getaffinity(0))[:threads]

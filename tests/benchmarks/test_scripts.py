@@ -8,6 +8,7 @@ and Keras take part where ``RNN_XP_BENCH_JAX`` names an interpreter that has the
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 ALL = ("numpy", "auto")
-ROWS = {"lm_step": 4, "layers": 9, "generate": 4, "memory": 4, "startup": 1, "scaling": 4}
+ROWS = {"lm_step": 4, "layers": 9, "generate": 4, "memory": 4, "startup": 1, "scaling": 4, "where": 4}
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
@@ -54,6 +55,14 @@ def test_scaling_and_a_row_by_name():
     assert len(found) == ROWS["scaling"]
     found = lines("scaling", "--only", "corpus")
     assert [line.partition("   ")[0] for line in found] == ["curve: corpus"] * 2
+
+
+def test_where_the_time_goes_adds_up():
+    for line in lines("where"):
+        shares = [int(text) for text in re.findall(r"(-?\d+)%", line)]
+        assert len(shares) == 7
+        assert min(shares) >= 0
+        assert 70 <= sum(shares) <= 101  # the rest is between the layers
 
 
 @pytest.mark.skipif("RNN_XP_BENCH_JAX" not in os.environ, reason="RNN_XP_BENCH_JAX is not set")
