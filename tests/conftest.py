@@ -13,6 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import backends
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import rnn_xp
 
@@ -22,6 +23,11 @@ COMPILED = Path(rnn_xp.__file__).parent / "kernels" / "compiled"
 # subprocesses and for what reads it while modules are collected.
 for _name in ("RNN_BACKEND", "RNN_XP_KERNELS"):
     os.environ.pop(_name, None)
+
+# The same examples at every run: who changes something else shall not meet a new one. To look
+# for more: pytest --hypothesis-profile=default --hypothesis-seed=random
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_configure(config):
