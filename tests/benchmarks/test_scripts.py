@@ -17,7 +17,15 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 ALL = ("numpy", "auto")
-ROWS = {"lm_step": 4, "layers": 9, "generate": 4, "memory": 4, "startup": 1, "scaling": 4, "where": 4}
+ROWS = {
+    "lm_step": 4,
+    "layers": 9,
+    "generate": 4,
+    "memory": 4,
+    "startup": 1,
+    "scaling": 4,
+    "where": 4,
+}
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
