@@ -1,5 +1,6 @@
 """Pickles by hand, harmless and not, and a watch over what reading one does."""
 
+import codecs
 import pickle
 import struct
 import sys
@@ -51,6 +52,7 @@ def read_watched(path):
 
 def read_pickle_of_nothing(path):
     """Let lazy imports happen before the watch begins."""
+    codecs.lookup("raw-unicode-escape")  # of strings in the oldest protocol
     harmless = path.with_name("harmless.pkl")
     harmless.write_bytes(pickle.dumps([np.zeros(1)]))
     read_pickle(harmless)

@@ -65,16 +65,17 @@ def test_changed_weights_come_back_bit_for_bit(seed, dtype, **node):
 
 
 def test_several_nodes_and_files(tmp_path):
+    onnx = optional("onnx")
     net = Stack([classic("lstm", D=4, H=6, dtype="float32"), classic("gru", D=6, dtype="float32")])
     net.layers[0].params[2][...] = 0.0
     theirs = to_onnx(net)
     biases = next(t for t in theirs.graph.initializer if t.name == "layers.0.B")
     pair = np.random.default_rng(0).standard_normal((1, 48)).astype("float32")
-    biases.CopyFrom(optional("onnx").numpy_helper.from_array(pair, "layers.0.B"))
+    biases.CopyFrom(onnx.numpy_helper.from_array(pair, "layers.0.B"))
     nodes = [node.name for node in theirs.graph.node if node.op_type in GATES]
     layer = from_onnx(theirs, nodes=nodes)
     export_layer(layer, tmp_path / "back.onnx", like=theirs.SerializeToString(), nodes=nodes)
-    back = optional("onnx").load(tmp_path / "back.onnx")
+    back = onnx.load(tmp_path / "back.onnx")
     for number in range(2):
         assert_same_bits(weights_of(back, number), weights_of(theirs, number))
 
