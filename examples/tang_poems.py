@@ -94,8 +94,6 @@ def learn(args: argparse.Namespace) -> None:
     else:  # so that what is held back for validation is like the rest
         np.random.default_rng(args.seed).shuffle(learned)
     text = out.with_name(f"{out.name}.poems.txt")
-    text.parent.mkdir(parents=True, exist_ok=True)
-    text.write_text("".join(learned), "utf-8")
     settings = make_settings(
         data=str(text.resolve()),
         level="char",
@@ -109,6 +107,8 @@ def learn(args: argparse.Namespace) -> None:
         valid_fraction=0.05,
         seed=args.seed,
     )
+    text.parent.mkdir(parents=True, exist_ok=True)
+    text.write_text("".join(learned), "utf-8")
     result = train(settings, out, overwrite=args.overwrite, reporter=ProgressReporter())
     if result.interrupted:
         print(f"stopped, and saved; go on with: rnn-xp train --resume {out}", file=sys.stderr)

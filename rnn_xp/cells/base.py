@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from rnn_xp._typing import Array, State
 from rnn_xp.errors import ShapeError
-from rnn_xp.namespace import namespace_of, require_float, require_like
+from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
 
 class Cell(Protocol):
@@ -94,11 +94,18 @@ class WeightsCell:
         `Wx` (D, ...) first, `Wh` (width of h, ...) second.
     grads : list of array, optional
         Where `backward` adds the gradients; zeros are made on first use otherwise.
+
+    Raises
+    ------
+    ShapeError, MixedBackendError
+        If `grads` are not like `params`.
     """
 
     def __init__(self, params: list[Array], grads: list[Array] | None = None):
         self.params = params
-        self._grads = grads
+        self._grads: list[Array] | None = None
+        if grads is not None:
+            self.grads = grads
 
     @property
     def grads(self) -> list[Array]:
@@ -110,6 +117,12 @@ class WeightsCell:
 
     @grads.setter
     def grads(self, arrays: list[Array]) -> None:
+        where = type(self).__name__
+        if len(arrays) != len(self.params):
+            raise ShapeError(f"{where}: got {len(arrays)} grads, expected {len(self.params)}")
+        for i, (grad, param) in enumerate(zip(arrays, self.params, strict=True)):
+            require_like(grad, param, where, f"grads[{i}]")
+            require_shape(grad, tuple(param.shape), where, f"grads[{i}]", "the parameter's shape")
         self._grads = arrays
 
     @property

@@ -5,6 +5,7 @@ from typing import Any
 from rnn_xp._typing import Array, Namespace
 from rnn_xp.cells.activations import ActivationLike, get_activation
 from rnn_xp.cells.base import WeightsCell, check_weights
+from rnn_xp.cells.numbers import positive_number
 from rnn_xp.namespace import namespace_of, require_like, require_shape
 
 EPS = 1e-5
@@ -40,9 +41,8 @@ def check_extra(where: str, like: Array, **expected: tuple[Array, tuple[int, ...
 
 
 def check_eps(where: str, eps: float) -> None:
-    """Raise unless `eps` is positive."""
-    if not eps > 0.0:
-        raise ValueError(f"{where}: eps = {eps}, expected a positive number")
+    """Raise unless `eps` is a positive number."""
+    positive_number(eps, where, "eps")
 
 
 class LayerNormRNNCell(WeightsCell):

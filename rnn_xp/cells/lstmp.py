@@ -5,6 +5,7 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.cells.activations import ActivationLike, get_activation
 from rnn_xp.cells.base import WeightsCell
+from rnn_xp.cells.numbers import positive_number
 from rnn_xp.errors import ShapeError
 from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
@@ -77,9 +78,8 @@ class LSTMPCell(WeightsCell):
     ):
         where = type(self).__name__
         _check_shapes(where, Wx, Wh, b, peepholes, Wp)
-        for name, limit in (("cell_clip", cell_clip), ("projection_clip", projection_clip)):
-            if limit is not None and not limit > 0.0:
-                raise ValueError(f"{where}: {name} = {limit}, expected a positive number or None")
+        positive_number(cell_clip, where, "cell_clip", or_none=True)
+        positive_number(projection_clip, where, "projection_clip", or_none=True)
         if projection_clip is not None and Wp is None:
             raise ValueError(f"{where}: projection_clip needs a projection Wp, but there is none")
         given = [p for p in (peepholes, Wp) if p is not None]

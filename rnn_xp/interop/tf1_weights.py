@@ -44,6 +44,7 @@ from rnn_xp.interop.weights import (
     expect_shape,
     float_arrays,
 )
+from rnn_xp.layers.bidirectional import check_merge
 
 
 def from_tf1(
@@ -89,10 +90,13 @@ def from_tf1(
     ConversionError
         If variables are missing, unknown, or of more than one net.
     ShapeError, DTypeError
+    ValueError
+        If `merge` is another.
     """
     where = "from_tf1"
     if kind not in (None, *KINDS):
         raise ConversionError(f"{where}: kind = {kind!r}, expected one of {', '.join(KINDS)}")
+    check_merge(merge, where)
     names = names_below(variables, scope, f"{where}: variables")
     named = {name: variables[full] for name, full in names.items()}
     arrays = float_arrays(named, where, options.get("dtype"))

@@ -13,6 +13,12 @@ from rnn_xp.namespace import namespace_of, require_float, require_like, require_
 MERGES = ("concat", "sum", "mean", "mul", None)
 
 
+def check_merge(merge: Any, where: str) -> None:
+    """Raise `ValueError` unless `merge` is one of `MERGES`."""
+    if merge not in MERGES:
+        raise ValueError(f"{where}: merge = {merge!r}, expected one of {MERGES}")
+
+
 class Bidirectional(Composite):
     """Two time layers over the same input, the second one in reversed time.
 
@@ -38,8 +44,7 @@ class Bidirectional(Composite):
     """
 
     def __init__(self, forward_layer: Any, backward_layer: Any, merge: str | None = "concat"):
-        if merge not in MERGES:
-            raise ValueError(f"Bidirectional: merge = {merge!r}, expected one of {MERGES}")
+        check_merge(merge, "Bidirectional")
         for layer in (forward_layer, backward_layer):
             if not is_recurrent(layer):
                 raise TypeError(

@@ -5,6 +5,7 @@ from typing import Any, Self
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, get_backend
 from rnn_xp.cells.base import check_weights
+from rnn_xp.cells.numbers import positive_size
 from rnn_xp.errors import ShapeError
 from rnn_xp.host import time_mask
 from rnn_xp.initializers import recurrent_weights
@@ -78,8 +79,8 @@ class RecurrentLayer(Layer):
             Default: what ``RNN_BACKEND`` names.
         dtype : {"float32", "float64"}
         """
-        if D < 1 or H < 1:
-            raise ValueError(f"{cls.__name__}: D = {D}, H = {H}, expected positive sizes")
+        positive_size(D, cls.__name__, "D")
+        positive_size(H, cls.__name__, "H")
         be = get_backend(backend)
         Wx, Wh = recurrent_weights(make_generator(rng), D, H, cls.gates, "glorot")
         b = cls._initial_bias(H, **options)

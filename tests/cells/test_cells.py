@@ -215,3 +215,14 @@ def test_tensors_that_require_grad(drawn, torch_backend):
         arrays[k].requires_grad_(True)
         with pytest.raises(TypeError, match=f"{cls.__name__}: {which} is a torch tensor that req"):
             cls(*arrays)
+
+
+def test_gradients_that_are_not_like_the_weights(drawn):
+    cls, weights = drawn
+    grads = [np.zeros_like(w) for w in weights]
+    with pytest.raises(ShapeError, match=f"^{cls.__name__}: got 2 grads, expected 3$"):
+        cls(*weights, grads=grads[:2])
+    with pytest.raises(ShapeError, match=rf"^{cls.__name__}: grads\[0\] has shape .*, expected"):
+        cls(*weights, grads=grads[::-1])
+    with pytest.raises(DTypeError, match=rf"^{cls.__name__}: grads\[0\] has dtype float32"):
+        cls(*weights, grads=[g.astype(np.float32) for g in grads])

@@ -233,5 +233,7 @@ def test_wrong_options():
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match=r"^LSTMPCell: cell_clip = .*, expected a positive"):
             LSTMPCell(**arrays, cell_clip=wrong)
+    with pytest.raises(TypeError, match=r"^LSTMPCell: cell_clip is a str, expected a positive n"):
+        LSTMPCell(**arrays, cell_clip="1")
     with pytest.raises(ValueError, match=r"^LSTMPCell: projection_clip needs a projection Wp"):
         LSTMPCell(**arrays, projection_clip=1.0)

@@ -240,3 +240,10 @@ def test_bad_usage_is_one_line(arguments, capsys):
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "--help" in message
+
+
+def test_a_bad_setting_leaves_nothing_behind(poems, tmp_path, capsys):
+    assert "steps" in refused(
+        capsys, "train", poems, "--out", tmp_path / "new" / "run", "--steps", "-1"
+    )
+    assert not (tmp_path / "new").exists()

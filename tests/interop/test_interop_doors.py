@@ -54,6 +54,11 @@ CALLS = {
         ConversionError,
         "^from_tf1: kind = 'lstmp', expected one of rnn, lstm, gru$",
     ),
+    "an unknown merge": (
+        lambda: from_tf1({}, merge="both"),
+        ValueError,
+        r"^from_tf1: merge = 'both', expected one of \('concat'",
+    ),
 }
 ONNX_CALLS = {
     "a number": (
@@ -71,6 +76,11 @@ ONNX_CALLS = {
         lambda: from_onnx(to_onnx(classic("lstm")), nodes="level"),
         TypeError,
         "^from_onnx: nodes is the string 'level', expected a list of names$",
+    ),
+    "an unknown merge": (
+        lambda: from_onnx(to_onnx(classic("lstm")), merge="both"),
+        ValueError,
+        r"^from_onnx: merge = 'both', expected one of \('concat'",
     ),
     "no node": (
         lambda: run_node("lstm", []),

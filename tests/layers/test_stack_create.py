@@ -88,7 +88,9 @@ def test_sides_that_are_put_together_are_twice_as_wide(be):
 def test_the_door(be):
     with pytest.raises(ValueError, match="Stack: needs at least one layer"):
         Stack.create(TimeGRU, D, ())
-    with pytest.raises(ValueError, match="TimeGRU: D = 2, H = 0, expected positive sizes"):
+    with pytest.raises(ValueError, match="TimeGRU: H = 0, expected a positive integer"):
         Stack.create(TimeGRU, D, (0,))
+    with pytest.raises(TypeError, match="TimeGRU: H is a float, expected a positive integer"):
+        Stack.create(TimeGRU, D, (3.0,))
     with pytest.raises(ValueError, match="WeightDrop: ratio = 1"):
         Stack.create(TimeGRU, D, (3,), weight_drop=1.0)

@@ -17,6 +17,7 @@ from rnn_xp.interop.onnx.node import (
     read_node,
 )
 from rnn_xp.interop.weights import LayerOptions
+from rnn_xp.layers.bidirectional import check_merge
 
 
 def recurrent_nodes(source: Any) -> list[str]:
@@ -65,6 +66,8 @@ def from_onnx(
         `set_state` yourself, through `run_node`), or a setting that no cell here has.
     CheckpointError
         If the file is damaged.
+    ValueError
+        If `merge` is another.
 
     Notes
     -----
@@ -72,6 +75,7 @@ def from_onnx(
     way into h (not the state c itself), as the operator's definition has it. onnxruntime bounds
     the gates only, so its numbers are others where c leaves the bounds. RNN and GRU agree.
     """
+    check_merge(merge, "from_onnx")
     graph = load_model(source).graph
     constants = constants_of(graph)
     levels: list[Level] = []
