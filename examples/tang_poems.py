@@ -81,11 +81,6 @@ def learn(args: argparse.Namespace) -> None:
         raise CheckpointError(f"--out {out}: is there already; choose another, or --overwrite")
     forms = [form_of(poem) for poem in poems]
     fives, sevens = (forms.count(width) for width in WIDTHS)
-    print(
-        f"{len(poems):,} lines, {fives:,} of them quatrains of 5 characters a line and "
-        f"{sevens:,} of 7",
-        file=sys.stderr,
-    )
     learned = [f"{form or ''}{poem}\n" for form, poem in zip(forms, poems, strict=True)]
     size = sum(map(len, learned))
     few = size < FEW
@@ -106,6 +101,11 @@ def learn(args: argparse.Namespace) -> None:
         valid="none" if few else None,
         valid_fraction=0.05,
         seed=args.seed,
+    )
+    print(
+        f"{len(poems):,} lines, {fives:,} of them quatrains of 5 characters a line and "
+        f"{sevens:,} of 7",
+        file=sys.stderr,
     )
     text.parent.mkdir(parents=True, exist_ok=True)
     text.write_text("".join(learned), "utf-8")

@@ -250,7 +250,7 @@ def test_upstream_gradients_that_require_grad(name, torch_backend):
 def test_create(cls, be):
     layer = cls.create(D, H, rng=3, backend=be, dtype="float64", time_major=True)
     assert layer.forward(draw(be, T, N, D)).shape == (T, N, H)
-    with pytest.raises(ValueError, match=f"{cls.__name__}: D = 0, H = 5, expected positive"):
+    with pytest.raises(ValueError, match=f"{cls.__name__}: D = 0, expected a positive integer"):
         cls.create(0, H)
     with pytest.raises(DTypeError, match=f"{cls.__name__}: Wx has dtype float16"):
         cls.create(D, H, dtype="float16")
