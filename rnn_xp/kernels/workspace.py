@@ -32,15 +32,19 @@ class Workspace:
                 "call backward before the next forward"
             )
 
-    def get(self, name: str, shape: tuple[int, ...], like: Array) -> Array:
+    def get(
+        self, name: str, shape: tuple[int, ...], like: Array, dtype: str | None = None
+    ) -> Array:
         """Buffer `name` of `shape`, with the dtype and device of `like`; contents undefined.
 
         The same memory as at the last call with the same name, shape and dtype.
+        `dtype` names another dtype than that of `like`.
         """
         held: Any = self._buffers.get(name)
-        if held is not None and held.shape == shape and held.dtype == like.dtype:
+        wanted = like.dtype if dtype is None else getattr(namespace_of(like), dtype)
+        if held is not None and held.shape == shape and held.dtype == wanted:
             return held
-        made = namespace_of(like).empty(shape, dtype=like.dtype, device=like.device)
+        made = namespace_of(like).empty(shape, dtype=wanted, device=like.device)
         self._buffers[name] = made
         return made
 

@@ -29,16 +29,24 @@ def nvrtc():
 
 
 def test_there_are_sources():
-    assert {"embedding", "softmax_loss"} <= set(SOURCES)
+    assert {"embedding", "softmax_loss", "narrow"} <= set(SOURCES)
 
 
 @pytest.mark.parametrize("arch", ["80", "90", "100"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("dtype", "precision"),
+    [
+        ("float32", "float32"),
+        ("float64", "float32"),
+        ("float32", "float16"),
+        ("float32", "bfloat16"),
+    ],
+)
 @pytest.mark.parametrize("name", SOURCES)
-def test_compiles(nvrtc, name, dtype, arch):
+def test_compiles(nvrtc, name, dtype, precision, arch):
     program = nvrtc.createProgram(source(name), f"{name}.cu", (), ())
     try:
-        nvrtc.compileProgram(program, (*options(dtype), f"-arch=sm_{arch}"))
+        nvrtc.compileProgram(program, (*options(dtype, precision), f"-arch=sm_{arch}"))
     except nvrtc.NVRTCError:
         pytest.fail(nvrtc.getProgramLog(program))
     cubin = nvrtc.getCUBIN(program)

@@ -91,6 +91,9 @@ def test_buffers_are_reused():
     assert work.get("a", (3, 2), like) is not a
     assert work.get("b", (2, 3), np.zeros(1)).dtype == np.float64
     assert len(work.buffers()) == 2
+    bits = work.get("bits", (2, 3), like, dtype="uint16")
+    assert bits.dtype == np.uint16
+    assert work.get("bits", (2, 3), like, dtype="uint16") is bits
 
 
 def test_buffers_live_where_their_example_does(be):
