@@ -13,9 +13,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import backends
 import numpy as np
 import pytest
+import standin.compiler
+import standin.modules
 from hypothesis import settings
 
 import rnn_xp
+from rnn_xp.backend import get_backend
 
 COMPILED = Path(rnn_xp.__file__).parent / "kernels" / "compiled"
 
@@ -31,7 +34,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure(config):
-    """Keep what Numba compiles by the contents of all sources: it looks at one file at a time."""
+    """Keep what Numba and g++ compile. Numba looks at one file at a time, so by all sources."""
+    if "RNN_XP_STANDIN_CACHE" not in os.environ and hasattr(config, "cache"):
+        os.environ["RNN_XP_STANDIN_CACHE"] = str(config.cache.mkdir("standin"))
     if "NUMBA_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
         digest = hashlib.sha256()
         for source in sorted(COMPILED.glob("*.py")):
@@ -95,6 +100,27 @@ def strict():
 def torch_backend(monkeypatch):
     """torch on the CPU; skipped (or failed, if required) where torch is missing."""
     return open_or_skip(backends.BY_NAME["torch"], monkeypatch)
+
+
+@pytest.fixture
+def cuda_standin(monkeypatch):
+    """The cupy backend on the stand-in of `standin`: g++ and NumPy instead of a GPU."""
+    problem = standin.compiler.problem()
+    if problem is not None:
+        if "g++" in backends.required():
+            pytest.fail(f"RNN_XP_TEST_REQUIRE asks for g++: {problem}")
+        pytest.skip(problem)
+    standin.modules.install(monkeypatch)
+    yield get_backend("cupy")
+    standin.modules.forget()
+
+
+@pytest.fixture(params=["standin", "cupy"])
+def cuda_be(request, monkeypatch):
+    """The cupy backend, on the stand-in and on a real device."""
+    if request.param == "standin":
+        return request.getfixturevalue("cuda_standin")
+    return open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
 
 
 @pytest.fixture
