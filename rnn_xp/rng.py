@@ -46,6 +46,11 @@ def dropout_threshold(ratio: float) -> int:
     return round(ratio * 65536)
 
 
+def kept_value(ratio: float) -> Any:
+    """What a mask holds where nothing is dropped, float32: one over the rounded share kept."""
+    return np.float32(65536 / (65536 - dropout_threshold(ratio)))
+
+
 def draw_dropout_mask(shape: tuple[int, ...], ratio: float, key: DropoutKey) -> Any:
     """Host dropout mask: 0 with probability `ratio`, else ``1 / (1 - ratio)``, float32.
 
@@ -62,7 +67,6 @@ def draw_dropout_mask(shape: tuple[int, ...], ratio: float, key: DropoutKey) -> 
     )
     words = philox.random_raw(-(-count // 4)).astype("<u8", copy=False)
     draws = words.view("<u2")[:count].reshape(shape)
-    threshold = dropout_threshold(ratio)
-    mask = (draws >= threshold).astype(np.float32)
-    mask *= np.float32(65536 / (65536 - threshold))
+    mask = (draws >= dropout_threshold(ratio)).astype(np.float32)
+    mask *= kept_value(ratio)
     return mask

@@ -29,6 +29,7 @@ class Kernels:
     affine_softmax_cross_entropy: Callable[..., Any]
     dropout_mask: Callable[..., Any]
     global_norm: Callable[..., Any]
+    clip_coefficient: Callable[..., Any]
     sgd_update: Callable[..., Any]
     momentum_update: Callable[..., Any]
     nesterov_update: Callable[..., Any]
@@ -52,6 +53,7 @@ GENERIC = Kernels(
     affine_softmax_cross_entropy=loss.affine_softmax_cross_entropy,
     dropout_mask=dropout.dropout_mask,
     global_norm=updates.global_norm,
+    clip_coefficient=updates.clip_coefficient,
     sgd_update=updates.sgd_update,
     momentum_update=updates.momentum_update,
     nesterov_update=updates.nesterov_update,

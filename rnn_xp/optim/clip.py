@@ -4,6 +4,7 @@ from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.backend import backend_of
+from rnn_xp.kernels import Kernels
 from rnn_xp.namespace import float_dtype_name, namespace_of
 from rnn_xp.optim.checks import positive
 
@@ -12,12 +13,12 @@ def global_norm(grads: list[Array]) -> Array:
     """Euclidean norm of all elements of `grads`, as a 0-d array on the device."""
     if not grads:
         raise ValueError("global_norm: got an empty list, expected at least one array")
-    first = grads[0]
-    dtype = float_dtype_name(first.dtype, namespace_of(first), "global_norm", "gradient 0")
-    return backend_of(first).kernels(dtype).global_norm(grads)
+    return _kernels(grads[0], "global_norm", "gradient 0").global_norm(grads)
 
 
-def clip_coefficient(norm: Array, max_norm: float | None) -> tuple[Any, Array]:
+def clip_coefficient(
+    norm: Array, max_norm: float | None, loss: Array | None = None
+) -> tuple[Any, Array]:
     """What an optimiser's `update` takes to clip and to skip, without waiting for the device.
 
     Parameters
@@ -25,20 +26,21 @@ def clip_coefficient(norm: Array, max_norm: float | None) -> tuple[Any, Array]:
     norm : array, shape ()
         See `global_norm`.
     max_norm : float, or None for no clipping
+    loss : array, shape (), optional
+        Of the dtype of `norm`: an update is also skipped if this is not finite.
 
     Returns
     -------
     scale : float or array of shape ()
         ``min(1, max_norm / (norm + 1e-6))``, 1 where the norm is not finite.
     ok : array of bool, shape ()
-        Whether the norm is finite.
+        Whether norm and loss are finite.
     """
-    xp = namespace_of(norm)
-    ok = xp.isfinite(norm)
-    if max_norm is None:
-        return 1.0, ok
-    rate = positive("max_norm", max_norm) / (norm + 1e-6)
-    return xp.where(ok & (rate < 1.0), rate, xp.ones_like(rate)), ok
+    if max_norm is not None:
+        positive("max_norm", max_norm)
+    kernels = _kernels(norm, "clip_coefficient", "norm")
+    scale, ok = kernels.clip_coefficient(norm, max_norm, loss)
+    return scale, ok
 
 
 def clip_grads(grads: list[Array], max_norm: float) -> Array:
@@ -74,3 +76,8 @@ def clip_values(grads: list[Array], limit: float) -> None:
     positive("limit", limit)
     for grad in grads:
         grad[...] = namespace_of(grad).clip(grad, -limit, limit)
+
+
+def _kernels(array: Array, where: str, what: str) -> Kernels:
+    dtype = float_dtype_name(array.dtype, namespace_of(array), where, what)
+    return backend_of(array).kernels(dtype)

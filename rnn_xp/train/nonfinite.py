@@ -55,8 +55,8 @@ class NonFiniteWatch:
         """
         numbers: list[Numbers] = []
         warnings: list[str] = []
-        for record, (loss, norm, good) in zip(self._unseen, _on_host(self._unseen), strict=True):
-            ok = bool(good)
+        for record, (loss, norm) in zip(self._unseen, _on_host(self._unseen), strict=True):
+            ok = math.isfinite(loss) and math.isfinite(norm)  # so decided the device, too
             numbers.append((record.step, record.tokens, loss, norm, ok))
             if not ok:
                 self._bad.append(record)
@@ -105,12 +105,10 @@ class NonFiniteWatch:
         )
 
 
-def _on_host(records: list[StepRecord]) -> list[list[float]]:
-    """Loss, norm and ok of each step, in one copy from the device."""
+def _on_host(records: list[StepRecord]) -> list[tuple[float, float]]:
+    """Loss and norm of each step, in one copy from the device."""
     if not records:
         return []
-    first = records[0].loss
-    xp = namespace_of(first)
-    scalars = [s for r in records for s in (r.loss, r.norm, xp.astype(r.ok, first.dtype))]
-    rows: list[list[float]] = to_host(xp.stack(scalars)).reshape(-1, 3).tolist()
-    return rows
+    xp = namespace_of(records[0].norm)
+    numbers = to_host(xp.stack([a for r in records for a in (r.loss, r.norm)]))
+    return [(loss, norm) for loss, norm in numbers.reshape(-1, 2).tolist()]

@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 from rnn_xp._typing import Array
 from rnn_xp.models import Rnnlm
-from rnn_xp.namespace import namespace_of
 from rnn_xp.optim import GradientAccumulator, Optimizer, clip_coefficient, clip_values, global_norm
 from rnn_xp.train.settings import TrainSettings
 
@@ -24,9 +23,9 @@ class StepRecord:
         The number of its batch, from 0.
     tokens : int
         How many it predicted.
-    loss, norm, ok : 0-d array
-        Nats per token, norm of the gradient, and whether both are finite, that is, whether
-        the update was made. On the device.
+    loss, norm : 0-d array
+        Nats per token, norm of the gradient; the update was made if both are finite. On the
+        device.
     states : list of LayerStates
         Recurrent states before the step, one a part of the batch.
     counters : list of int
@@ -38,7 +37,6 @@ class StepRecord:
     tokens: int
     loss: Array
     norm: Array
-    ok: Array
     states: list[LayerStates]
     counters: list[int]
 
@@ -82,8 +80,7 @@ class Stepper:
         counters = self.model.dropout_counters
         loss, grads = self._gradient(xs, ts)
         norm = global_norm(grads)
-        scale, finite = clip_coefficient(norm, self._settings.clip)
-        ok = finite & namespace_of(loss).isfinite(loss)
+        scale, ok = clip_coefficient(norm, self._settings.clip, loss)
         if self._settings.clip_values is not None:
             if self._settings.clip is not None:
                 for grad in grads:
@@ -91,7 +88,7 @@ class Stepper:
                 scale = 1.0
             clip_values(grads, self._settings.clip_values)
         self.optimizer.update(self._params, grads, scale=scale, ok=ok)
-        return StepRecord(number, batch, int(ts.size), loss, norm, ok, before, counters)
+        return StepRecord(number, batch, int(ts.size), loss, norm, before, counters)
 
     def _gradient(self, xs: Any, ts: Any) -> tuple[Array, list[Array]]:
         dout = int(ts.shape[1]) if self._settings.sum_over_time else 1

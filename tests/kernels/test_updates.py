@@ -149,6 +149,18 @@ class TestGlobalNorm:
             module.global_norm([])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("norm", [0.0, 0.2, 0.25, 0.3, 7.7, 1e30, np.inf, np.nan])
+@pytest.mark.parametrize("loss", [None, 2.0, np.nan])
+@pytest.mark.parametrize("max_norm", [None, 0.25])
+def test_the_coefficient_has_the_bits_of_the_generic_one(norm, loss, max_norm, dtype):
+    given = [a if a is None else np.asarray(a, dtype) for a in (norm, loss)]
+    got = cpu.clip_coefficient(given[0], max_norm, given[1])
+    expected = generic.clip_coefficient(given[0], max_norm, given[1])
+    assert [np.asarray(a).tobytes() for a in got] == [np.asarray(a).tobytes() for a in expected]
+    assert [np.asarray(a).dtype for a in got] == [np.asarray(a).dtype for a in expected]
+
+
 @pytest.mark.parametrize(("name", "count", "given_"), UPDATES)
 @pytest.mark.parametrize("bad", [0.5, np.nan])
 def test_a_clipped_generic_update_never_asks_for_a_value(name, count, given_, bad, monkeypatch):

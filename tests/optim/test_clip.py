@@ -95,3 +95,13 @@ def test_the_norm_after_clipping_is_at_most_the_limit(values, max_norm):
 def test_what_makes_no_sense_is_refused(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+@pytest.mark.parametrize("max_norm", [None, 0.25])
+@pytest.mark.parametrize("loss", [1.5, math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_the_update_too(loss, max_norm, backend):
+    norm = backend.asarray(np.asarray(3.0))
+    scale, ok = clip_coefficient(norm, max_norm, backend.asarray(np.asarray(loss)))
+    assert bool(to_host(ok)) is math.isfinite(loss)
+    if max_norm is not None:
+        assert float(to_host(scale)) == 0.25 / (3.0 + 1e-6)

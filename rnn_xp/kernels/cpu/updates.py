@@ -1,4 +1,4 @@
-"""Global norm and optimiser updates on NumPy, in blocks that stay in the cache.
+"""Global norm, clipping and optimiser updates on NumPy, in blocks that stay in the cache.
 
 Each operation writes into its operand or into a scratch block, so an update goes through
 memory once and makes no temporary array of the size of the parameters. `np.nditer` cuts
@@ -31,6 +31,18 @@ def global_norm(arrays: list[Array]) -> Array:
             for (block,) in blocks_of([], [array]):
                 total += float(np.dot(block, block))
         return np.asarray(math.sqrt(total), dtype=arrays[0].dtype)
+
+
+def clip_coefficient(
+    norm: Array, max_norm: float | None, loss: Array | None = None
+) -> tuple[Any, Array]:
+    """See `rnn_xp.kernels.generic.updates.clip_coefficient`: the same bits, decided here."""
+    finite = math.isfinite(norm)
+    ok = np.bool_(finite and (loss is None or math.isfinite(loss)))
+    if max_norm is None:
+        return 1.0, ok
+    rate = max_norm / (norm + 1e-6)
+    return (rate if finite and rate < 1.0 else np.ones_like(rate)), ok
 
 
 def sgd_update(
@@ -214,6 +226,7 @@ def blocks_of(written: list[Array], read: list[Array]) -> Iterator[tuple[Array, 
 UPDATES = FastKernels(
     functions={
         "global_norm": global_norm,
+        "clip_coefficient": clip_coefficient,
         "sgd_update": sgd_update,
         "momentum_update": momentum_update,
         "nesterov_update": nesterov_update,

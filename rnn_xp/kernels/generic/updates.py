@@ -1,4 +1,4 @@
-"""Global norm and optimiser updates over one array of parameters.
+"""Global norm, clipping, and optimiser updates over one array of parameters.
 
 ``scale`` multiplies the gradient (clipping); ``ok`` is False when the gradient is not
 finite, and then nothing changes. Both may be 0-d arrays on the device, so that a training
@@ -38,6 +38,36 @@ def global_norm(arrays: list[Array]) -> Array:
     for array in arrays[1:]:
         total = total + xp.sum(array * array)
     return xp.sqrt(total)
+
+
+def clip_coefficient(
+    norm: Array, max_norm: float | None, loss: Array | None = None
+) -> tuple[Any, Array]:
+    """Factor that clips gradients of this norm, and whether they may be used at all.
+
+    Parameters
+    ----------
+    norm : array, shape ()
+        See `global_norm`.
+    max_norm : float or None
+        Above 0; None for no clipping.
+    loss : array, shape (), or None
+        Of the dtype of `norm`.
+
+    Returns
+    -------
+    scale : float or array of shape ()
+        ``min(1, max_norm / (norm + 1e-6))``, 1 where the norm is not finite.
+    ok : array of bool, shape ()
+        Whether norm and loss are finite.
+    """
+    xp = namespace_of(norm)
+    finite = xp.isfinite(norm)
+    ok = finite if loss is None else finite & xp.isfinite(loss)
+    if max_norm is None:
+        return 1.0, ok
+    rate = max_norm / (norm + 1e-6)
+    return xp.where(finite & (rate < 1.0), rate, xp.ones_like(rate)), ok
 
 
 def sgd_update(
