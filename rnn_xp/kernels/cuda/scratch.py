@@ -25,7 +25,7 @@ def scratch() -> tuple[Array, Array]:
     import cupy
 
     stream = cupy.cuda.get_current_stream()
-    return _made(cupy, cupy.cuda.runtime.getDevice(), stream.ptr)
+    return _made(cupy, cupy.cuda.Device().id, stream.ptr)
 
 
 @lru_cache(maxsize=16)
