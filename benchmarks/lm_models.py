@@ -121,7 +121,7 @@ def torch_layers(cell: str, weights: list[dict[str, Any]], **options: Any) -> An
 
 
 def torch_model(job: Job) -> Any:
-    """The model in PyTorch: scores and the new state of ids (N, T) and a state."""
+    """The model in PyTorch: scores and the new state of ids (N, T), or (T, N), and a state."""
     import torch
 
     arrays, cell = weights(job), job.get("cell", "lstm")
@@ -138,7 +138,7 @@ def torch_model(job: Job) -> Any:
                     {name: arrays[f"layers.{k}.{name}"] for name in ("Wx", "Wh", "b")}
                     for k in range(job["layers"])
                 ],
-                batch_first=True,
+                batch_first=not job.get("time_major"),
                 dropout=dropout if job["layers"] > 1 else 0.0,
             )
             self.output = torch.nn.Linear(job["H"], job["V"])
