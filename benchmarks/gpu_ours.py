@@ -4,6 +4,7 @@ The training step is the one that `rnn-xp train` makes, of the same `Stepper`.
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import count
 from typing import Any
 
@@ -151,7 +152,7 @@ def build_lm(job: Job) -> Step:
     model.set_parameters(weights(job))
     set_precision(model, job["precision"])
     chosen: dict[str, Any] = {"clip": CLIP, "batch": job["N"], "bptt": job["T"]}
-    if job["precision"] != "float32":
+    if "precision" in {field.name for field in fields(TrainSettings)}:
         chosen["precision"] = job["precision"]
     stepper = Stepper(model, SGD(lr=LR), TrainSettings(**chosen))
     turn, number = batches(job), count(1)

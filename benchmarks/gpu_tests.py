@@ -13,8 +13,20 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 # The kernels first: what else fails, fails because of them.
-FIRST = ("tests/kernels", "tests/optim")
-REST = ("tests/layers", "tests/cells", "tests/models", "tests/train", "tests/proof")
+FIRST = ("tests/kernels", "tests/optim", "tests/test_cupy_probe.py", "tests/test_rng.py")
+# The grid last: it has more tests than all others.
+REST = (
+    "tests/layers",
+    "tests/models",
+    "tests/train",
+    "tests/cells",
+    *(f"tests/test_{name}.py" for name in ("backend", "backend_arrays", "generate", "host")),
+    *(f"tests/test_{name}.py" for name in ("gradient_check", "seeds", "testing")),
+    "tests/cli",
+    "tests/interop",
+    "tests/compat",
+    "tests/proof",
+)
 REHEARSED = ("tests/test_cupy_probe.py",)
 WORKERS = 8
 MESSAGES = 60  # failures whose message is kept

@@ -170,6 +170,12 @@ def test_rows_have_names_of_their_own_and_cover_the_sizes(benchmarks):
         assert (min(found), max(found)) == (low, high)
 
 
+def test_the_tests_to_run_exist(benchmarks):
+    from gpu_tests import FIRST, REHEARSED, REST
+
+    assert not [path for path in (*FIRST, *REST, *REHEARSED) if not (FOLDER.parent / path).exists()]
+
+
 @pytest.mark.parametrize("arch", ["80", "90", "100"])
 def test_the_kernels_of_the_probes_compile(arch):
     try:
