@@ -22,7 +22,7 @@ import numpy as np
 from rnn_xp._typing import Array, Device, DType, Namespace
 from rnn_xp.cupy_probe import cupy_problem, one_line
 from rnn_xp.errors import BackendFallbackWarning, BackendUnavailable
-from rnn_xp.kernels import GENERIC, FastKernels, Kernels, select
+from rnn_xp.kernels import FastKernels, Kernels, select
 from rnn_xp.namespace import namespace_of
 from rnn_xp.numba_probe import COMPILED_DTYPES, numba_problem
 
@@ -57,9 +57,20 @@ class Backend:
             return f"cupy:{self.device.id}"
         return f"{self.name}:{_device_label(self.device)}"
 
-    def kernels(self, dtype: str = "float32") -> Kernels:
-        """The table of kernels for parameters of `dtype`, as ``RNN_XP_KERNELS`` has it."""
-        return _kernels(self.name, dtype, kernel_mode())
+    def kernels(self, dtype: str = "float32", precision: str = "float32") -> Kernels:
+        """The table of kernels for parameters of `dtype`, as ``RNN_XP_KERNELS`` has it.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}
+        precision : {"float32", "tf32", "float16", "bfloat16"}
+            Of the matrix products with float32 parameters; only CuPy has another than float32.
+
+        Raises
+        ------
+        PrecisionUnavailable
+        """
+        return _kernels(self.name, dtype, kernel_mode(), precision)
 
     def dtype(self, name: str) -> DType:
         """The library's dtype of that name, e.g. ``"float32"``."""
@@ -257,15 +268,15 @@ def _open_cupy(device: str | None) -> Backend:
 
 
 @lru_cache(maxsize=32)
-def _kernels(name: str, dtype: str, mode: str) -> Kernels:
+def _kernels(name: str, dtype: str, mode: str, precision: str) -> Kernels:
     if name not in ("numpy", "cupy"):
-        return GENERIC
+        return select(name, [], dtype, mode, precision)
     room = "cpu" if name == "numpy" else "cuda"
     fast: list[FastKernels] = importlib.import_module(f"rnn_xp.kernels.{room}").FAST
     if mode != "generic" and dtype in COMPILED_DTYPES and compiled_problem(name, mode) is None:
         compiled: list[FastKernels] = importlib.import_module("rnn_xp.kernels.compiled").FAST
         fast = [*fast, *compiled]
-    return select(name, fast, dtype, mode)
+    return select(name, fast, dtype, mode, precision)
 
 
 def compiled_problem(name: str, mode: str) -> str | None:

@@ -29,6 +29,10 @@ class KernelRefused(RnnXpError, RuntimeError):  # noqa: N818
     """A fast kernel does not take these arrays, and ``RNN_XP_KERNELS=strict`` is set."""
 
 
+class PrecisionUnavailable(RnnXpError, ValueError):  # noqa: N818
+    """A precision of matrix products was asked for that these kernels do not have."""
+
+
 class StaleCacheError(RnnXpError, RuntimeError):
     """``backward`` was called without the data of a matching ``forward``."""
 

@@ -5,11 +5,20 @@ arrays, compiled by Numba if that is installed) and `cuda/` (CuPy) hold the fast
 calls ``self.kernels.lstm_forward(...)`` and knows no more.
 """
 
-from rnn_xp.kernels.table import GENERIC, PRIMITIVES, FastKernels, Kernels, kernel_report, select
+from rnn_xp.kernels.table import (
+    GENERIC,
+    PRECISIONS,
+    PRIMITIVES,
+    FastKernels,
+    Kernels,
+    kernel_report,
+    select,
+)
 from rnn_xp.kernels.workspace import Workspace
 
 __all__ = [
     "GENERIC",
+    "PRECISIONS",
     "PRIMITIVES",
     "FastKernels",
     "Kernels",

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
-from rnn_xp.errors import KernelRefused
+from rnn_xp.errors import KernelRefused, PrecisionUnavailable
 from rnn_xp.kernels.generic import dropout, embedding, loss, sequence, updates
+
+PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,8 @@ class Kernels:
     """One function per primitive; an entry that is not replaced *is* the generic one.
 
     Signatures and shapes are documented at the generic functions, which are the
-    specification (`rnn_xp.kernels.generic`). `compiled` names those that Numba compiled.
+    specification (`rnn_xp.kernels.generic`). `compiled` names those that Numba compiled,
+    `precise` those whose matrix products are in another precision than that of the arrays.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Kernels:
     rmsprop_update: Callable[..., Any]
     adam_update: Callable[..., Any]
     compiled: frozenset[str] = frozenset()
+    precise: frozenset[str] = frozenset()
 
 
 GENERIC = Kernels(
@@ -62,7 +67,7 @@ GENERIC = Kernels(
     adam_update=updates.adam_update,
 )
 
-PRIMITIVES = tuple(f.name for f in fields(Kernels) if f.name not in ("name", "compiled"))
+PRIMITIVES = tuple(f.name for f in fields(Kernels) if f.name not in ("name", "compiled", "precise"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,19 @@ class FastKernels:
         Parameter dtypes that the functions take.
     compiled : bool
         Whether Numba compiles them.
+    precise : frozenset of str
+        Those that have matrix products, and take the keyword ``precision`` for them.
     """
 
     functions: dict[str, Callable[..., Any]]
     dtypes: frozenset[str]
     compiled: bool = False
+    precise: frozenset[str] = frozenset()
 
 
-def select(name: str, candidates: list[FastKernels], dtype: str, mode: str) -> Kernels:
+def select(
+    name: str, candidates: list[FastKernels], dtype: str, mode: str, precision: str = "float32"
+) -> Kernels:
     """Table of one backend for parameters of `dtype`.
 
     Parameters
@@ -101,20 +111,41 @@ def select(name: str, candidates: list[FastKernels], dtype: str, mode: str) -> K
         ``RNN_XP_KERNELS``: "generic" takes no fast kernel; "strict" raises where fast
         kernels exist but none takes `dtype`; "numpy" is "auto" here (the caller leaves the
         compiled ones out of the candidates).
+    precision : {"float32", "tf32", "float16", "bfloat16"}
+        Of the matrix products in kernels for float32 parameters.
 
     Raises
     ------
     KernelRefused
         In mode "strict".
+    PrecisionUnavailable
+        If no kernel has products in `precision`.
+    ValueError
+        If there is no such precision.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    plain = precision == "float32"
+    if not plain and dtype != "float32":
+        raise PrecisionUnavailable(
+            f"precision {precision} is for parameters of dtype float32, these have {dtype}"
+        )
     table = GENERIC
-    if mode == "generic":
-        return table
-    for candidate in candidates:
+    for candidate in [] if mode == "generic" else candidates:
         if dtype in candidate.dtypes:
-            names = frozenset(candidate.functions)
+            functions, names = dict(candidate.functions), frozenset(candidate.functions)
             compiled = table.compiled | names if candidate.compiled else table.compiled - names
-            table = replace(table, name=name, compiled=compiled, **candidate.functions)
+            chosen: frozenset[str] = frozenset() if plain else candidate.precise
+            for p in chosen:
+                functions[p] = partial(functions[p], precision=precision)
+            precise = (table.precise - names) | chosen
+            table = replace(table, name=name, compiled=compiled, precise=precise, **functions)
+    if not plain and not table.precise:
+        asked = " (RNN_XP_KERNELS=generic)" if mode == "generic" else ""
+        raise PrecisionUnavailable(
+            f"precision {precision} needs the fast kernels of the backend cupy; {name} computes "
+            f"in float32{asked}"
+        )
     if mode == "strict":
         _refuse_generic(table, name, candidates, dtype)
     return table

@@ -33,6 +33,8 @@ class TimeAffine(Layer):
         Whether `W` is stored transposed, as a matrix shared with the embedding is.
     """
 
+    products = ()  # its products are those of the arrays, in any precision
+
     def __init__(self, W: Array, b: Array | None = None, *, transposed: bool = False):
         check_affine("TimeAffine", W, b, transposed)
         super().__init__([W] if b is None else [W, b])

@@ -6,7 +6,7 @@ from typing import Any, Self
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend
 from rnn_xp.cells.wrapper import random_cells
-from rnn_xp.layers.base import Layer
+from rnn_xp.layers.base import Layer, precision_of
 
 
 def is_recurrent(layer: Any) -> bool:
@@ -50,6 +50,11 @@ class Composite(Layer):
     def grads(self) -> list[Array]:  # type: ignore[override]
         """Gradients in the order of `params`."""
         return [g for child in self.children for g in child.grads]
+
+    @property
+    def precision(self) -> str:  # type: ignore[override]
+        """Of the matrix products in its layers; see `set_precision`."""
+        return precision_of(self.leaves())
 
     def leaves(self) -> list[Layer]:
         """The layers that own parameters, in the order of `params`."""

@@ -49,6 +49,8 @@ class TimeDropout(Layer):
         Number of training calls so far; part of what a resume restores.
     """
 
+    products = ()
+
     def __init__(
         self,
         dropout_ratio: float = 0.5,

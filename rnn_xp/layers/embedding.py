@@ -27,6 +27,8 @@ class TimeEmbedding(Layer):
     The gradient is dense, of shape (V, D), and `backward` writes all of it.
     """
 
+    products = ()
+
     def __init__(self, W: Array, *, time_major: bool = False, shared: bool = False):
         require_float(W, "TimeEmbedding", "W")
         if len(W.shape) != 2:

@@ -69,6 +69,8 @@ class StartingWrapper(Wrapper):
 class InitialState(Layer):
     """The parameters of a `TrainableState`: the arrays of a state, each (H,)."""
 
+    products = ()
+
 
 class TrainableState(StartingWrapper):
     """A recurrent layer that starts from a state that is learned instead of from zeros.

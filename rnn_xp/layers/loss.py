@@ -89,6 +89,8 @@ class TimeSoftmaxWithLoss(LossLayer):
         Whether the scores are (T, N, V) instead of (N, T, V); targets are (N, T) always.
     """
 
+    products = ()
+
     def __init__(self, ignore_label: int = -1, *, time_major: bool = False):
         super().__init__([], ignore_label, time_major)
 
@@ -152,6 +154,8 @@ class TimeAffineSoftmaxWithLoss(LossLayer):
     time_major : bool
         Whether the input is (T, N, H) instead of (N, T, H); targets are (N, T) always.
     """
+
+    products = ("affine_softmax_cross_entropy",)
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class TimeGRU(RecurrentLayer):
     """
 
     gates = 3
+    products = ("gru_forward", "gru_backward")
 
     @classmethod
     def _bias_shapes(cls, Wh: Array) -> tuple[tuple[int, ...], ...]:

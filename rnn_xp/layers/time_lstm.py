@@ -36,6 +36,7 @@ class TimeLSTM(RecurrentLayer):
     """
 
     gates = 4
+    products = ("lstm_forward", "lstm_backward")
     state_names = ("h", "c")
 
     @classmethod

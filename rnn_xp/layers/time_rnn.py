@@ -36,6 +36,7 @@ class TimeRNN(RecurrentLayer):
     """
 
     gates = 1
+    products = ("rnn_forward", "rnn_backward")
 
     def set_state(self, h: Array | None) -> None:
         """Set the state that the next call starts from.

@@ -5,6 +5,7 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.backend import Backend, backend_of, to_host
 from rnn_xp.errors import CheckpointError, ShapeError
+from rnn_xp.layers.base import Layer, precision_of, set_precision
 from rnn_xp.models.flat import FlatParameters
 from rnn_xp.namespace import float_dtype_name, namespace_of
 
@@ -14,12 +15,14 @@ class Model:
 
     Attributes
     ----------
+    layers : list of layer
     frozen : set of str
         Names of parameters that are not trained: `params`, `grads` and `segments` leave
         them out.
     """
 
     _flat: FlatParameters
+    layers: list[Any]
     frozen: set[str]
 
     @property
@@ -36,6 +39,38 @@ class Model:
             type(self).__name__,
             "parameters",
         )
+
+    @property
+    def precision(self) -> str:
+        """Precision of the matrix products: see `set_precision`."""
+        return precision_of(self._leaves)
+
+    def set_precision(self, precision: str) -> None:
+        """Choose the precision of matrix products, on CuPy, with float32 parameters.
+
+        Parameters, gradients, states and all sums stay float32. Copies and pickles keep it; a
+        copy on another backend and a file do not. The scores of `predict` are made in float32
+        from what the layers below them made in this precision.
+
+        Parameters
+        ----------
+        precision : {"float32", "tf32", "float16", "bfloat16"}
+            What the operands of a product are rounded to; "float32", the default, are IEEE
+            products.
+
+        Raises
+        ------
+        PrecisionUnavailable
+            If the backend, the dtype or a layer has no such products; nothing is changed then.
+        ValueError
+            If there is no such precision.
+        """
+        set_precision(self._leaves, precision)
+
+    @property
+    def _leaves(self) -> list[Layer]:
+        """The layers that own parameters."""
+        return [leaf for layer in self.layers for leaf in layer.leaves()]
 
     @property
     def flat_params(self) -> Array:

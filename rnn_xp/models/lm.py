@@ -201,16 +201,19 @@ class Rnnlm(Model):
     def __getstate__(self) -> dict[str, Any]:
         """What `copy` and `pickle` take: a copy on the host, the state, and where they belong."""
         states = [part._keeper.mapped(to_host) for part in _stateful_parts(self.layers)]
-        return self._copied(get_backend("numpy"), self) | {"_kept": (self.backend.label, states)}
+        kept = (self.backend.label, states, [leaf.precision for leaf in self._leaves])
+        return self._copied(get_backend("numpy"), self) | {"_kept": kept}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         self.__dict__.update(attributes)
-        label, states = self.__dict__.pop("_kept")
+        label, states, precisions = self.__dict__.pop("_kept")
         backend = get_backend(label)
         if backend != self.backend:
             self.__dict__.update(self._copied(backend, self))
         for part, state in zip(_stateful_parts(self.layers), states, strict=True):
             part._keeper = state.mapped(backend.asarray)
+        for leaf, precision in zip(self._leaves, precisions, strict=True):
+            leaf.precision = precision
 
     def to(self, backend: str | Backend) -> Self:
         """A copy of this model on another backend; its state stays behind.

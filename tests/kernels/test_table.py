@@ -48,8 +48,12 @@ def test_forward_and_backward_are_replaced_together(fast):
 
 def test_fast_kernels_have_the_signature_of_the_specification(fast):
     for candidate in fast:
+        assert candidate.precise <= set(candidate.functions)
         for name, function in candidate.functions.items():
-            given = inspect.signature(function).parameters.values()
+            given = list(inspect.signature(function).parameters.values())
+            if name in candidate.precise:
+                precision = given.pop()
+                assert (precision.name, precision.default) == ("precision", "float32")
             wanted = inspect.signature(getattr(GENERIC, name)).parameters.values()
             assert [(p.name, p.kind, p.default) for p in given] == [
                 (p.name, p.kind, p.default) for p in wanted
