@@ -42,7 +42,7 @@ def product(
         Rows may be apart (a leading dimension), and either may be a transposed view: nothing
         is copied.
     out : array, shape (M, N)
-        Rows may be apart. It shares no memory with `a` and `b`.
+        As `a` and `b`. It shares no memory with them.
     precision : {"float32", "tf32", "float16", "bfloat16"}
         "float32": IEEE arithmetic in the dtype of the arrays, float32 or float64; "tf32":
         float32 arrays, of which the tensor cores read 10 bits of mantissa. "float16" and
@@ -72,7 +72,8 @@ def product(
     op_b, ldb = _layout(b)
     op_out, ldc = _layout(out)
     if op_out != _N:
-        raise ValueError(f"product: the rows of out {out.shape} are not contiguous")
+        product(b.T, a.T, out.T, precision, accumulate=accumulate)
+        return
     _, kind, out_kind, compute = types
     # cuBLAS takes columns for rows: the memory of out is its out.T = b.T @ a.T.
     cupy.cuda.cublas.gemmEx(

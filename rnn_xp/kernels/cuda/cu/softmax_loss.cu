@@ -6,7 +6,12 @@
 // Two passes over the row: the first finds maximum and sum together (the sum is rescaled
 // whenever the maximum grows), the second writes the gradient.
 //
+// With NARROW it also writes the bits of d a_v / scale, which lies between -1 and 1, for the
+// products to come: of the usual scale, one over some hundred rows, float16 would lose most.
+//
 // REAL is float or double. blockDim.x is THREADS, a multiple of 32.
+
+#include "narrow.cuh"
 
 #define THREADS 256
 
@@ -33,6 +38,7 @@ extern "C" __global__ void softmax_loss(
     const int V,
     const REAL scale_value,
     const REAL* __restrict__ scale_device,  // one element, used instead of scale_value; or null
+    unsigned short* __restrict__ bits,      // (M, V); not used without NARROW, or a gradient
     const int gradient)
 {
     __shared__ REAL shared_m[THREADS / 32];
@@ -42,7 +48,12 @@ extern "C" __global__ void softmax_loss(
 
     if (valid && !valid[row]) {  // the whole block agrees
         if (gradient)
-            for (int v = threadIdx.x; v < V; v += THREADS) a[v] = 0;
+            for (int v = threadIdx.x; v < V; v += THREADS) {
+                a[v] = 0;
+#if NARROW
+                bits[(long long)row * V + v] = 0;
+#endif
+            }
         if (threadIdx.x == 0) losses[row] = 0;
         return;
     }
@@ -78,5 +89,8 @@ extern "C" __global__ void softmax_loss(
     for (int v = threadIdx.x; v < V; v += THREADS) {
         const REAL e = real_exp((bias ? a[v] + bias[v] : a[v]) - m);
         a[v] = e * factor - (v == target ? scale : (REAL)0);
+#if NARROW
+        bits[(long long)row * V + v] = narrow(e / s - (v == target ? (REAL)1 : (REAL)0));
+#endif
     }
 }
