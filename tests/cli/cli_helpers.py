@@ -1,6 +1,7 @@
 """A tiny text, tiny runs, and the command line in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -38,7 +39,13 @@ def environment(**more):
 
 
 def start(*words, env=None, **settings):
-    """Start ``python -m rnn_xp`` in a process of its own."""
+    """Start ``python -m rnn_xp`` in a process of its own.
+
+    A test run that a shell put into the background has SIGINT ignored, and its children would
+    ignore it too; a handler here means the default action there.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "rnn_xp", *map(str, words)],
         env=environment(**(env or {})),
