@@ -55,4 +55,5 @@ def gru_backward(
 GRU = FastKernels(
     functions={"gru_forward": gru_forward, "gru_backward": gru_backward},
     dtypes=frozenset({"float32", "float64"}),
+    precise=frozenset({"gru_forward", "gru_backward"}),
 )

@@ -94,4 +94,5 @@ def lstm_backward(
 LSTM = FastKernels(
     functions={"lstm_forward": lstm_forward, "lstm_backward": lstm_backward},
     dtypes=frozenset({"float32", "float64"}),
+    precise=frozenset({"lstm_forward", "lstm_backward"}),
 )

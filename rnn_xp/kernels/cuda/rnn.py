@@ -89,4 +89,5 @@ def rnn_backward(
 RNN = FastKernels(
     functions={"rnn_forward": rnn_forward, "rnn_backward": rnn_backward},
     dtypes=frozenset({"float32", "float64"}),
+    precise=frozenset({"rnn_forward", "rnn_backward"}),
 )
