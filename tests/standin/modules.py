@@ -1,6 +1,7 @@
 """The modules that are put in CuPy's place, and `install`, which does so for one test."""
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import numpy as np
@@ -142,6 +143,7 @@ class Missing(ModuleType):
 
 def _module(name, members):
     made = Missing(name)
+    made.__spec__ = ModuleSpec(name, None)  # importlib.util.find_spec asks for it
     made.__dict__.update(members)
     return made
 
@@ -221,9 +223,11 @@ class Namespace:
         def function(*args, device=None, **kwargs):
             if device not in (None, Device()):
                 raise ValueError(f"{name}: device {device!r}")
-            if name in ("asarray", "empty"):
-                kwargs.pop("copy", None)
-                return (asarray if name == "asarray" else empty)(*args, **kwargs)
+            if name == "asarray":
+                copied = kwargs.pop("copy", None)
+                return (array if copied else asarray)(*args, **kwargs)
+            if name == "empty":
+                return empty(*args, **kwargs)
             return _call(value, args, kwargs)
 
         setattr(self, name, function)

@@ -31,3 +31,12 @@ def test_embedding(cuda_be, rng):
     ref = np.zeros_like(W)
     GENERIC.embedding_backward(d, token_ids(ids, 11, W, "x"), ref)
     assert abs(to_host(dW) - ref).max() < 1e-6
+
+
+def test_a_copy_shares_no_memory(cuda_be):
+    a = cuda_be.asarray([1.0, 2.0])
+    same = cuda_be.xp.asarray(a, device=cuda_be.device)
+    copy = cuda_be.xp.asarray(a, copy=True, device=cuda_be.device)
+    a[...] = 3.0
+    assert to_host(same).tolist() == [3.0, 3.0]
+    assert to_host(copy).tolist() == [1.0, 2.0]
