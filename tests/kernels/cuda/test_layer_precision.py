@@ -103,3 +103,29 @@ def test_a_net_says_what_its_layers_have(cuda_be):
     net = Bidirectional(one, other)
     one.precision = "tf32"
     assert net.precision == "tf32"
+
+
+@pytest.mark.parametrize("precision", HALF)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_language_model_in_it(cuda_be, cell, precision):
+    """Loss and every gradient, relative to its largest entry, against the same in float32."""
+    rng = np.random.default_rng(2)
+    ids = rng.integers(0, 40, (2, 3, 6))
+    model = Rnnlm(40, 5, 6, cell=cell, layers=2, tied=False, backend=cuda_be)
+
+    def step(model):
+        loss = model.forward(*ids)
+        model.backward()
+        return {"loss": to_host(loss)} | {k: to_host(g) for k, g in model.named_gradients.items()}
+
+    plain = step(model.to(cuda_be))
+    model.set_precision(precision)
+    assert model.precision == precision
+    rounded = step(model)
+    for name, a in rounded.items():
+        error = np.abs(a - plain[name]).max() / np.abs(plain[name]).max()
+        assert error < HALF[precision], (name, error)
+    assert any(not np.array_equal(rounded[name], plain[name]) for name in plain)
+    moved = model.to("numpy")
+    assert moved.precision == "float32"
+    np.testing.assert_allclose(step(moved)["loss"], plain["loss"], rtol=1e-5)
