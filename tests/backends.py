@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from rnn_xp.backend import Backend, get_backend
 from rnn_xp.cupy_probe import cupy_problem
 
@@ -58,6 +60,18 @@ BY_NAME = {v.name: v for v in VARIANTS}
 def required() -> set[str]:
     """``RNN_XP_TEST_REQUIRE``: modules whose absence is a failure, not a skip."""
     return set(os.environ.get("RNN_XP_TEST_REQUIRE", "").replace(",", " ").split())
+
+
+def open_or_skip(variant: Variant, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """The backend of a variant, with its kernel mode set; fails if it is missing but required."""
+    problem = variant.problem()
+    if problem is not None:
+        message = f"{variant.name}: {problem}"
+        if variant.module in required():
+            pytest.fail(f"RNN_XP_TEST_REQUIRE asks for {message}")
+        pytest.skip(message)
+    monkeypatch.setenv("RNN_XP_KERNELS", variant.mode)
+    return variant.open()
 
 
 def available(*, twins: bool = False) -> list[Variant]:

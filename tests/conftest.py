@@ -55,17 +55,6 @@ def pytest_report_header(config):
     return [f"array backends on: {', '.join(on)}", *off]
 
 
-def open_or_skip(variant, monkeypatch):
-    problem = variant.problem()
-    if problem is not None:
-        message = f"{variant.name}: {problem}"
-        if variant.module in backends.required():
-            pytest.fail(f"RNN_XP_TEST_REQUIRE asks for {message}")
-        pytest.skip(message)
-    monkeypatch.setenv("RNN_XP_KERNELS", variant.mode)
-    return variant.open()
-
-
 @pytest.fixture(params=backends.VARIANTS, ids=lambda v: v.name)
 def variant(request):
     """Every backend, as a `backends.Variant`."""
@@ -75,7 +64,7 @@ def variant(request):
 @pytest.fixture
 def be(variant, monkeypatch):
     """Every backend, as a `rnn_xp.backend.Backend`, with its kernel mode set."""
-    return open_or_skip(variant, monkeypatch)
+    return backends.open_or_skip(variant, monkeypatch)
 
 
 @pytest.fixture(
@@ -86,7 +75,7 @@ def quick_be(request, monkeypatch):
 
     What they leave out is compared with NumPy in the proof grid.
     """
-    return open_or_skip(request.param, monkeypatch)
+    return backends.open_or_skip(request.param, monkeypatch)
 
 
 @pytest.fixture
@@ -99,7 +88,7 @@ def strict():
 @pytest.fixture
 def torch_backend(monkeypatch):
     """torch on the CPU; skipped (or failed, if required) where torch is missing."""
-    return open_or_skip(backends.BY_NAME["torch"], monkeypatch)
+    return backends.open_or_skip(backends.BY_NAME["torch"], monkeypatch)
 
 
 @pytest.fixture
@@ -120,7 +109,7 @@ def cuda_be(request, monkeypatch):
     """The cupy backend, on the stand-in and on a real device."""
     if request.param == "standin":
         return request.getfixturevalue("cuda_standin")
-    return open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
+    return backends.open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
 
 
 @pytest.fixture

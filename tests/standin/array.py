@@ -80,6 +80,7 @@ class ndarray:
     __module__ = "cupy"
     # NumPy's scalars leave ``scalar * array`` to the array.
     __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, host: np.ndarray):
         self.host = host
