@@ -7,6 +7,8 @@ from standin import transfers
 from standin.compiler import CompileError
 from standin.launch import LaunchError
 
+from rnn_xp.backend import to_host
+
 SOURCE = r"""
 extern "C" __global__ void axpy(
     float* a, const float* __restrict__ b, const int n, const float f)  // a += f b
@@ -239,3 +241,12 @@ def test_arrays_of_two_places_do_not_mix(cupy):
 def test_the_backend_is_cupys(cuda_standin):
     assert cuda_standin.label == "cupy:0"
     assert type(cuda_standin.zeros((2,), "float32")) is standin.launch.ndarray
+
+
+def test_a_copy_shares_no_memory(cuda_be):
+    a = cuda_be.asarray([1.0, 2.0])
+    same = cuda_be.xp.asarray(a, device=cuda_be.device)
+    copy = cuda_be.xp.asarray(a, copy=True, device=cuda_be.device)
+    a[...] = 3.0
+    assert to_host(same).tolist() == [3.0, 3.0]
+    assert to_host(copy).tolist() == [1.0, 2.0]

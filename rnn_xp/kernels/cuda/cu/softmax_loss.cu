@@ -24,7 +24,7 @@ __device__ __forceinline__ void merge(REAL& m, REAL& s, REAL other_m, REAL other
     if (other_m > m) {
         s = s * real_exp(m - other_m) + other_s;
         m = other_m;
-    } else if (other_s > 0) {
+    } else if (other_s != 0) {  // so that NaN is kept
         s += other_s * real_exp(other_m - m);
     }
 }
