@@ -28,6 +28,10 @@ def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = F
         return
     import cupy
 
+    if not accumulate:
+        dW.fill(0.0)
+    if not len(ids.host):
+        return  # a launch of no blocks is an error
     D = dW.shape[1]
     dtype = dW.dtype.name
     tiles = -(-D // THREADS)
@@ -37,8 +41,6 @@ def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = F
     packed = np.concatenate([order, starts, [len(order)], unique]).astype(np.int32)
     uploaded = cupy.asarray(packed)
     M = len(order)
-    if not accumulate:
-        dW.fill(0.0)
     add = function("embedding", "embedding_backward", dtype)
     add(
         (U, tiles),

@@ -23,7 +23,7 @@ def test_embedding(cuda_be, rng, dtype, accumulate, D):
     assert kernels.embedding_backward is not GENERIC.embedding_backward
     W, dW = (rng.standard_normal((V, D)).astype(dtype) for _ in range(2))
     mine, expected = cuda_be.asarray(dW), dW.copy()
-    for M in (1, 40, 7):
+    for M in (1, 40, 7, 0):
         ids, theirs = on_both(cuda_be, rng.integers(0, V, M), W)
         forward = kernels.embedding_forward(cuda_be.asarray(W), ids)
         np.testing.assert_array_equal(to_host(forward), GENERIC.embedding_forward(W, theirs))
