@@ -13,6 +13,7 @@ program runs. ``RNN_XP_KERNELS`` is ``auto`` (if unset), ``numpy`` (no compiled 
 import importlib
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -89,6 +90,17 @@ class Backend:
         if self.name == "numpy":
             return array
         return self.xp.asarray(array, device=self.device)
+
+    def upload(self, hosts: Sequence[Any]) -> list[Array]:
+        """Copy NumPy arrays to the device, together and without waiting for it.
+
+        NumPy itself gets them as they are, and torch on the CPU may share their memory.
+        """
+        if self.name == "numpy":
+            return list(hosts)
+        if self.name == "cupy":
+            return list(importlib.import_module("rnn_xp.kernels.cuda.upload").upload(hosts))
+        return [self.xp.asarray(np.ascontiguousarray(h), device=self.device) for h in hosts]
 
     def zeros(self, shape: tuple[int, ...], dtype: str) -> Array:
         """Array of zeros on the device."""

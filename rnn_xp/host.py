@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._typing import Array
+from rnn_xp.backend import backend_of
 from rnn_xp.errors import DataError, DTypeError, ShapeError
 from rnn_xp.namespace import namespace_of, require_home
 
@@ -31,6 +32,7 @@ class TokenIds:
     device: Array
     host: Any = None
     _runs: tuple[Any, Any, Any] | None = field(default=None, repr=False)
+    _uploaded: Any = field(default=None, repr=False)
 
     def sorted_runs(self) -> tuple[Any, Any, Any]:
         """``(order, starts, unique)`` on the host, computed once.
@@ -46,6 +48,17 @@ class TokenIds:
             starts = np.flatnonzero(first)
             self._runs = (order, starts, ranked[starts])
         return self._runs
+
+    def packed_runs(self) -> Any:
+        """`sorted_runs` in one int32 array on the host: order, starts, M, unique."""
+        order, starts, unique = self.sorted_runs()
+        return np.concatenate([order, starts, [len(order)], unique]).astype(np.int32)
+
+    def uploaded_runs(self) -> Array:
+        """`packed_runs` where the ids are, copied once."""
+        if self._uploaded is None:
+            self._uploaded = upload(self.packed_runs(), self.device)
+        return self._uploaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,4 +247,4 @@ def upload(host: Any, like: Array) -> Array:
     """Copy a NumPy array to where `like` lives; NumPy itself gets it as it is."""
     if isinstance(like, np.ndarray):
         return host
-    return namespace_of(like).asarray(np.ascontiguousarray(host), device=like.device)
+    return backend_of(like).upload([host])[0]

@@ -35,12 +35,8 @@ def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = F
     D = dW.shape[1]
     dtype = dW.dtype.name
     tiles = -(-D // THREADS)
-    order, starts, unique = ids.sorted_runs()
-    U = len(unique)
-    # One upload for the three index arrays.
-    packed = np.concatenate([order, starts, [len(order)], unique]).astype(np.int32)
-    uploaded = cupy.asarray(packed)
-    M = len(order)
+    M, U = len(ids.host), len(ids.sorted_runs()[2])
+    uploaded = ids.uploaded_runs()
     add = function("embedding", "embedding_backward", dtype)
     add(
         (U, tiles),
