@@ -27,10 +27,13 @@ class TokenIds:
         On the device of the parameters.
     host : numpy.ndarray or None
         The same ids on the host; None if they came as a device array.
+    shape : tuple of int
+        That they had, in the order of M.
     """
 
     device: Array
     host: Any = None
+    shape: tuple[int, ...] = ()
     _runs: tuple[Any, Any, Any] | None = field(default=None, repr=False)
     _uploaded: Any = field(default=None, repr=False)
 
@@ -73,11 +76,14 @@ class Targets:
         On the device; None if no target is ignored.
     count : int or 0-d array
         How many targets count; an int if the ids came from the host.
+    shape : tuple of int
+        That the ids had, in the order of M.
     """
 
     ids: Array
     valid: Array | None
     count: Any
+    shape: tuple[int, ...] = ()
 
     def rows(self, start: int, stop: int) -> "Targets":
         """The targets of some rows (`count` stays that of the whole)."""
@@ -156,11 +162,13 @@ def token_ids(ids: Any, size: int, like: Array, where: str) -> TokenIds:
     """
     if not is_host(ids):
         xp = namespace_of(like)
-        return TokenIds(xp.reshape(device_integers(ids, like, where, "ids"), (-1,)))
-    host = host_integers(ids, where, "ids").reshape(-1)
+        flat = xp.reshape(device_integers(ids, like, where, "ids"), (-1,))
+        return TokenIds(flat, shape=tuple(ids.shape))
+    given = host_integers(ids, where, "ids")
+    host = given.reshape(-1)
     check_range(host, size, where, "ids")
     host = host.astype(np.int64, copy=False)
-    return TokenIds(upload(host, like), host)
+    return TokenIds(upload(host, like), host, given.shape)
 
 
 def targets(ids: Any, size: int, like: Array, ignore_label: int, where: str) -> Targets:
@@ -170,15 +178,45 @@ def targets(ids: Any, size: int, like: Array, ignore_label: int, where: str) -> 
         flat = xp.reshape(device_integers(ids, like, where, "targets"), (-1,))
         valid = flat != ignore_label
         safe = xp.where(valid, flat, xp.zeros_like(flat))
-        return Targets(safe, valid, xp.sum(xp.astype(valid, like.dtype)))
-    host = host_integers(ids, where, "targets").reshape(-1).astype(np.int64, copy=False)
+        count = xp.sum(xp.astype(valid, like.dtype))
+        return Targets(safe, valid, count, tuple(ids.shape))
+    given = host_integers(ids, where, "targets")
+    host = given.reshape(-1).astype(np.int64, copy=False)
     counted = host != ignore_label
     count = int(np.count_nonzero(counted))
     if count == host.size:
         check_range(host, size, where, "targets")
-        return Targets(upload(host, like), None, count)
+        return Targets(upload(host, like), None, count, given.shape)
     check_range(host[counted], size, where, "targets")
-    return Targets(upload(np.where(counted, host, 0), like), upload(counted, like), count)
+    safe = np.where(counted, host, 0)
+    return Targets(upload(safe, like), upload(counted, like), count, given.shape)
+
+
+def upload_batch(
+    ids: TokenIds, chosen: Targets, like: Array, *, with_runs: bool
+) -> tuple[TokenIds, Targets]:
+    """Copy ids and targets that are on the host to where `like` lives, all in one.
+
+    Parameters
+    ----------
+    ids, chosen
+        From `token_ids` and `targets` with a NumPy array as ``like``.
+    like : array
+    with_runs : bool
+        Whether the sorted ids, which the gradient of an embedding takes, come with them.
+    """
+    hosts = [ids.host, chosen.ids]
+    if chosen.valid is not None:
+        hosts.append(chosen.valid)
+    if with_runs:
+        hosts.append(ids.packed_runs())
+    device, target_ids, *others = backend_of(like).upload(hosts)
+    valid = None if chosen.valid is None else others[0]
+    runs = others[-1] if with_runs else None
+    return (
+        TokenIds(device, ids.host, ids.shape, ids._runs, runs),
+        Targets(target_ids, valid, chosen.count, chosen.shape),
+    )
 
 
 def time_mask(

@@ -4,7 +4,7 @@ from typing import Any
 
 from rnn_xp._typing import Array
 from rnn_xp.errors import ShapeError
-from rnn_xp.host import device_integers, host_integers, is_host, token_ids
+from rnn_xp.host import TokenIds, device_integers, host_integers, is_host, token_ids
 from rnn_xp.layers.base import Layer
 from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
 
@@ -42,7 +42,7 @@ class TimeEmbedding(Layer):
 
         Parameters
         ----------
-        ids : array of int, shape (N, T)
+        ids : array of int, shape (N, T), or what `checked` returned
             On the host, where they are checked, or on the device, where they are trusted.
         train : bool
             False keeps nothing for `backward`.
@@ -58,15 +58,16 @@ class TimeEmbedding(Layer):
         DTypeError, ShapeError, MixedBackendError
         """
         W = self.params[0]
-        V, D = W.shape
-        ids = _two_dimensional(ids, W, self.name)
-        shape = tuple(ids.shape)
-        if self.time_major:
-            ids, shape = ids.T, shape[::-1]
-        flat = token_ids(ids, V, W, self.name)
-        self._cache = (flat, shape) if train else None
+        flat = ids if isinstance(ids, TokenIds) else self.checked(ids, W)
+        self._cache = (flat, flat.shape) if train else None
         rows = self.kernels.embedding_forward(W, flat)
-        return namespace_of(W).reshape(rows, (*shape, D))
+        return namespace_of(W).reshape(rows, (*flat.shape, W.shape[1]))
+
+    def checked(self, ids: Any, like: Array) -> TokenIds:
+        """Check `ids`, bring them into the order of the rows, and copy them to where `like` is."""
+        ids = _two_dimensional(ids, like, self.name)
+        ordered = ids.T if self.time_major else ids
+        return token_ids(ordered, self.params[0].shape[0], like, self.name)
 
     def backward(self, dxs: Array) -> None:
         """Gradient of the last `forward`; writes ``grads[0]``.

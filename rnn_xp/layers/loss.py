@@ -38,16 +38,24 @@ class LossLayer(Layer):
 
     def _targets(self, ts: Any, xs: Array, V: int) -> Targets:
         """Check `ts` (N, T) against `xs`, and bring it into the order of its rows."""
-        if is_host(ts):
-            ts = host_integers(ts, self.name, "ts")
+        order = -1 if self.time_major else 1
+        shape = tuple(xs.shape[:2][::order])
+        if isinstance(ts, Targets):
+            given = ts.shape[::order]
         else:
-            device_integers(ts, xs, self.name, "ts")
-        shape = tuple(xs.shape[:2][::-1] if self.time_major else xs.shape[:2])
-        given = tuple(ts.shape)
+            if is_host(ts):
+                ts = host_integers(ts, self.name, "ts")
+            else:
+                device_integers(ts, xs, self.name, "ts")
+            given = tuple(ts.shape)
         if given != shape:
             raise ShapeError(f"{self.name}: ts has shape {given}, expected (N, T) = {shape}")
+        return ts if isinstance(ts, Targets) else self.checked(ts, V, xs)
+
+    def checked(self, ts: Any, V: int, like: Array) -> Targets:
+        """Check targets, bring them into the order of the rows, and copy them to `like`."""
         ordered = ts.T if self.time_major else ts
-        return targets(ordered, V, xs, self.ignore_label, self.name)
+        return targets(ordered, V, like, self.ignore_label, self.name)
 
     def _mean(self, losses: Array, chosen: Targets, xs: Array) -> Array:
         """Mean over the counted tokens; 0 if there are none."""
@@ -102,7 +110,8 @@ class TimeSoftmaxWithLoss(LossLayer):
         xs : array, shape (N, T, V), or (T, N, V) if `time_major`
             Scores (logits).
         ts : array of int, shape (N, T)
-            Target ids: on the host, where they are checked, or on the device (trusted).
+            Target ids: on the host, where they are checked, or on the device (trusted); or what
+            `checked` returned.
         train : bool
             False computes no gradient.
 
@@ -191,7 +200,8 @@ class TimeAffineSoftmaxWithLoss(LossLayer):
         ----------
         xs : array, shape (N, T, H), or (T, N, H) if `time_major`
         ts : array of int, shape (N, T)
-            Target ids: on the host, where they are checked, or on the device (trusted).
+            Target ids: on the host, where they are checked, or on the device (trusted); or what
+            `checked` returned.
         train : bool
             False computes no gradient and leaves `grads` alone.
 

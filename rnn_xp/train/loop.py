@@ -21,6 +21,7 @@ from rnn_xp.train.plan import (
     total_steps,
     validation_due,
 )
+from rnn_xp.train.prefetch import Prefetch
 from rnn_xp.train.progress import Clock, Progress
 from rnn_xp.train.report import Reporter, RunInfo
 from rnn_xp.train.result import TrainResult
@@ -69,6 +70,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.settings)
         self.schedule = make_schedule(self.settings, self.total)
         self.stepper = Stepper(model, self.optimizer, self.settings)
+        self._prefetch = Prefetch(model, self.batches, self.settings.accumulate)
         self._parts = Parts(model, self.optimizer, self.schedule, self.batches, self.stepper)
         self.progress = load_state(folder, self._parts) if resume else Progress()
         self._new_rate = new_rate
@@ -163,10 +165,11 @@ class Trainer:
         progress, batches = self.progress, self.batches
         if batches.step == 0 and self._resets:
             self.stepper.reset_states()
-        number = batches.position
+        number, ts, parts = self._prefetch.take()
         self.optimizer.lr = self.schedule.lr_at(progress.step, number / batches.steps_per_epoch)
-        xs, ts = next(batches)
-        record = self.stepper.step(progress.step + 1, number, xs, ts)
+        record = self.stepper.step(progress.step + 1, number, ts, parts)
+        if progress.step + 1 != self.total:
+            self._prefetch.prepare()
         self._watch.add(record)
         progress.step += 1
         progress.tokens += record.tokens

@@ -74,11 +74,11 @@ class Stepper:
         empty = [None] * len(self.model.recurrent_layers)
         self.states = [list(empty) for _ in range(self._parts)]
 
-    def step(self, number: int, batch: int, xs: Any, ts: Any) -> StepRecord:
-        """Train on a batch ``(x, t)`` of shape (N, T)."""
+    def step(self, number: int, batch: int, ts: Any, parts: list[tuple[Any, Any]]) -> StepRecord:
+        """Train on a batch with targets (N, T); `parts` of it are what the model takes."""
         before = [list(states) for states in self.states]
         counters = self.model.dropout_counters
-        loss, grads = self._gradient(xs, ts)
+        loss, grads = self._gradient(ts, parts)
         norm = global_norm(grads)
         scale, ok = clip_coefficient(norm, self._settings.clip, loss)
         if self._settings.clip_values is not None:
@@ -90,23 +90,21 @@ class Stepper:
         self.optimizer.update(self._params, grads, scale=scale, ok=ok)
         return StepRecord(number, batch, int(ts.size), loss, norm, before, counters)
 
-    def _gradient(self, xs: Any, ts: Any) -> tuple[Array, list[Array]]:
+    def _gradient(self, ts: Any, parts: list[tuple[Any, Any]]) -> tuple[Array, list[Array]]:
         dout = int(ts.shape[1]) if self._settings.sum_over_time else 1
         if self._accumulator is None:
             put_states(self.model, self.states[0])
-            loss = self.model.forward(xs, ts)
+            loss = self.model.forward(*parts[0])
             self.model.backward(dout)
             self.states[0] = take_states(self.model)
             return loss, self._grads
-        rows = len(xs) // self._parts
         total: Any = None
-        for part in range(self._parts):
-            block = slice(part * rows, (part + 1) * rows)
+        for part, given in enumerate(parts):
             put_states(self.model, self.states[part])
-            loss = self.model.forward(xs[block], ts[block])
+            loss = self.model.forward(*given)
             self.model.backward(dout)
             self.states[part] = take_states(self.model)
-            self._accumulator.add(int(ts[block].size))
+            self._accumulator.add(len(ts) // self._parts * int(ts.shape[1]))
             total = loss if total is None else total + loss
         return total / self._parts, self._accumulator.mean()
 
