@@ -1,13 +1,12 @@
-"""Backends: which array library, which device, which kernels.
+"""Backends: which array library, which device.
 
-This is the only module that asks which backend it is talking to.
+This module and `rnn_xp.kernels.choice` are the only ones that ask which backend it is.
 
 ``RNN_BACKEND`` names the default for what has no array argument: ``numpy`` (if unset),
 ``cupy``, ``auto`` (CuPy if it proves usable, else NumPy), or another library that
 ``array-api-compat`` knows (``torch``, ``array_api_strict``), each with an optional
 ``:device``, as in ``cupy:1``. It is read when first needed and can change while the
-program runs. ``RNN_XP_KERNELS`` is ``auto`` (if unset), ``numpy`` (no compiled kernels),
-``generic`` or ``strict``.
+program runs.
 """
 
 import importlib
@@ -21,14 +20,13 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._typing import Array, Device, DType, Namespace
-from rnn_xp.cupy_probe import cupy_problem, one_line
+from rnn_xp.cupy_probe import cupy_problem, current_device, one_line
 from rnn_xp.errors import BackendFallbackWarning, BackendUnavailable
-from rnn_xp.kernels import FastKernels, Kernels, select
+from rnn_xp.kernels import Kernels
+from rnn_xp.kernels.choice import chosen_kernels, kernel_mode
 from rnn_xp.namespace import namespace_of
-from rnn_xp.numba_probe import COMPILED_DTYPES, numba_problem
 
 KNOWN = ("numpy", "cupy", "torch", "array_api_strict")
-KERNEL_MODES = ("auto", "numpy", "generic", "strict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Backend:
         ------
         PrecisionUnavailable
         """
-        return _kernels(self.name, dtype, kernel_mode(), precision)
+        return chosen_kernels(self.name, dtype, kernel_mode(), precision)
 
     def dtype(self, name: str) -> DType:
         """The library's dtype of that name, e.g. ``"float32"``."""
@@ -194,14 +192,6 @@ def backend_of(array: Array) -> Backend:
     return Backend(library, namespace_of(array), array.device)
 
 
-def kernel_mode() -> str:
-    """``RNN_XP_KERNELS``: "auto", "numpy", "generic" or "strict"."""
-    mode = os.environ.get("RNN_XP_KERNELS", "").strip() or "auto"
-    if mode not in KERNEL_MODES:
-        raise ValueError(f"RNN_XP_KERNELS={mode!r}, expected one of {', '.join(KERNEL_MODES)}")
-    return mode
-
-
 @lru_cache(maxsize=1)
 def _warn_once(spec: str, problem: str) -> None:
     warnings.warn(
@@ -264,40 +254,8 @@ def _open_cupy(device: str | None) -> Backend:
     problem = cupy_problem()
     if problem is not None:
         raise BackendUnavailable(f"backend 'cupy' was asked for, but {problem}")
-    cupy = importlib.import_module("cupy")
-    current = cupy.cuda.Device()
-    count = cupy.cuda.runtime.getDeviceCount()
-    if device is not None and not (device.isdigit() and int(device) < count):
-        raise ValueError(f"backend 'cupy:{device}': expected a device number from 0 to {count - 1}")
-    if device is not None and int(device) != current.id:
-        # CuPy computes on the current device wherever the arrays are.
-        raise BackendUnavailable(
-            f"backend 'cupy:{device}' was asked for, but device {current.id} is the current one; "
-            f"set CUDA_VISIBLE_DEVICES={device} and use 'cupy', or call "
-            f"cupy.cuda.Device({device}).use() first"
-        )
+    current = current_device(device)
     return Backend("cupy", importlib.import_module("array_api_compat.cupy"), current)
-
-
-@lru_cache(maxsize=32)
-def _kernels(name: str, dtype: str, mode: str, precision: str) -> Kernels:
-    if name not in ("numpy", "cupy"):
-        return select(name, [], dtype, mode, precision)
-    room = "cpu" if name == "numpy" else "cuda"
-    fast: list[FastKernels] = importlib.import_module(f"rnn_xp.kernels.{room}").FAST
-    if mode != "generic" and dtype in COMPILED_DTYPES and compiled_problem(name, mode) is None:
-        compiled: list[FastKernels] = importlib.import_module("rnn_xp.kernels.compiled").FAST
-        fast = [*fast, *compiled]
-    return select(name, fast, dtype, mode, precision)
-
-
-def compiled_problem(name: str, mode: str) -> str | None:
-    """Why backend `name` uses no compiled kernels in kernel mode `mode`; None if it does."""
-    if name != "numpy":
-        return f"they are for NumPy, not {name}"
-    if mode in ("numpy", "generic"):
-        return f"RNN_XP_KERNELS={mode} goes without them"
-    return numba_problem()
 
 
 def _library(array: Array) -> str:

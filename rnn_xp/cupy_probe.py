@@ -1,8 +1,11 @@
-"""Whether CuPy can be used on this machine, proved once and remembered."""
+"""Whether CuPy can be used on this machine, proved once and remembered; on which device."""
 
 import importlib
 from functools import lru_cache
 from typing import Any
+
+from rnn_xp._typing import Device
+from rnn_xp.errors import BackendUnavailable
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +64,30 @@ def _prove_cupy(cupy: Any) -> None:
     kernel((1,), (16,), (product,))
     if float(product.sum()) != 16 * 9.0:
         raise RuntimeError("wrong result from a test computation")
+
+
+def current_device(wanted: str | None) -> Device:
+    """CuPy's current device, if that is the one whose number is `wanted` (None: any).
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    BackendUnavailable
+        If it is another one: CuPy computes on the current device wherever the arrays are.
+    """
+    cupy = importlib.import_module("cupy")
+    current = cupy.cuda.Device()
+    count = cupy.cuda.runtime.getDeviceCount()
+    if wanted is not None and not (wanted.isdigit() and int(wanted) < count):
+        raise ValueError(f"backend 'cupy:{wanted}': expected a device number from 0 to {count - 1}")
+    if wanted is not None and int(wanted) != current.id:
+        raise BackendUnavailable(
+            f"backend 'cupy:{wanted}' was asked for, but device {current.id} is the current one; "
+            f"set CUDA_VISIBLE_DEVICES={wanted} and use 'cupy', or call "
+            f"cupy.cuda.Device({wanted}).use() first"
+        )
+    return current
 
 
 def one_line(error: BaseException) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._version import __version__
-from rnn_xp.backend import KNOWN, compiled_problem, default_backend, get_backend, kernel_mode
+from rnn_xp.backend import KNOWN, default_backend, get_backend
 from rnn_xp.cli.threads import VARIABLES
 from rnn_xp.cupy_probe import cupy_problem
 from rnn_xp.errors import BackendUnavailable
 from rnn_xp.kernels import kernel_report
+from rnn_xp.kernels.choice import compiled_problem, kernel_mode
 from rnn_xp.namespace import FLOAT_DTYPES
 
 EXTRAS = {

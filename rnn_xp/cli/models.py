@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnn_xp.backend import get_backend, kernel_mode
+from rnn_xp.backend import get_backend
 from rnn_xp.cli.errors import UsageError, bad_usage
 from rnn_xp.data import TextFile, Tokenizer, WordTokenizer
 from rnn_xp.errors import CheckpointError, DataError
 from rnn_xp.interop.dlfs2 import read_pickle_arrays, rnnlm_weights
+from rnn_xp.kernels.choice import kernel_mode
 from rnn_xp.models import LMConfig, Rnnlm
 from rnn_xp.train import RunFolder
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from textwrap import fill, indent
 from typing import Any
 
-from rnn_xp.backend import get_backend, kernel_mode
+from rnn_xp.backend import get_backend
 from rnn_xp.cli.errors import INTERRUPTED, OK, UsageError, bad_usage
 from rnn_xp.cli.train_options import add_settings, given_settings
 from rnn_xp.cli.wording import plural, validation
 from rnn_xp.generate import sample_text
+from rnn_xp.kernels.choice import kernel_mode
 from rnn_xp.train import (
     CHANGEABLE,
     PRESETS,

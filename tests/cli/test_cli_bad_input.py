@@ -5,7 +5,7 @@ import shutil
 import pytest
 from cli_helpers import SMALL, TEXT, process
 
-from rnn_xp.backend import KERNEL_MODES
+from rnn_xp.kernels.choice import KERNEL_MODES
 
 
 @pytest.fixture

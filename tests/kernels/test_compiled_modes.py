@@ -8,8 +8,9 @@ from importlib import metadata
 import pytest
 
 from rnn_xp import numba_probe
-from rnn_xp.backend import compiled_problem, get_backend
+from rnn_xp.backend import get_backend
 from rnn_xp.kernels import kernel_report
+from rnn_xp.kernels.choice import compiled_problem
 from rnn_xp.numba_probe import numba_problem
 
 needs_numba = pytest.mark.skipif(numba_problem() is not None, reason=str(numba_problem()))

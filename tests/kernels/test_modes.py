@@ -2,9 +2,10 @@
 
 import pytest
 
-from rnn_xp.backend import get_backend, kernel_mode
+from rnn_xp.backend import get_backend
 from rnn_xp.errors import KernelRefused
 from rnn_xp.kernels import GENERIC, FastKernels, kernel_report, select
+from rnn_xp.kernels.choice import kernel_mode
 from rnn_xp.layers import TimeLSTM
 
 
