@@ -1,6 +1,6 @@
 """Our side of the GPU benchmark: layers and training steps of rnn_xp on CuPy and on NumPy.
 
-The training step is the one that `rnn-xp train` makes, of the same `Stepper`.
+The training step is the one that `rnn-xp train` makes, of the same `Prefetch` and `Stepper`.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from rnn_xp.layers import TimeGRU, TimeLSTM, TimeRNN
 from rnn_xp.models import Rnnlm
 from rnn_xp.optim import SGD
 from rnn_xp.train import TrainSettings
+from rnn_xp.train.prefetch import Prefetch
 from rnn_xp.train.stepper import Stepper
 
 
@@ -155,13 +156,14 @@ def build_lm(job: Job) -> Step:
     if "precision" in {field.name for field in fields(TrainSettings)}:
         chosen["precision"] = job["precision"]
     stepper = Stepper(model, SGD(lr=LR), TrainSettings(**chosen))
-    turn, number = batches(job), count(1)
+    turn, number = batches(job), count()
+    prefetch = Prefetch(model, lambda _: next(turn), 1)
 
     def step() -> tuple[int, Any]:
         k = next(number)
-        xs, ts = next(turn)
-        record = stepper.step(k, k - 1, xs, ts)
-        return xs.size, lambda: float(to_host(record.loss))
+        record = stepper.step(k + 1, k, *prefetch.take(k))
+        prefetch.prepare(k + 1)
+        return record.tokens, lambda: float(to_host(record.loss))
 
     return step
 

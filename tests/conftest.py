@@ -115,7 +115,7 @@ def cuda_be(request, monkeypatch):
 @pytest.fixture
 def cupy_be(monkeypatch):
     """The cupy backend on a real device; skipped (or failed, if required) where there is none."""
-    return open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
+    return backends.open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.settings)
         self.schedule = make_schedule(self.settings, self.total)
         self.stepper = Stepper(model, self.optimizer, self.settings)
-        self._prefetch = Prefetch(model, self.batches, self.settings.accumulate)
+        self._prefetch = Prefetch(model, self.batches.batch, self.settings.accumulate)
         self._parts = Parts(model, self.optimizer, self.schedule, self.batches, self.stepper)
         self.progress = load_state(folder, self._parts) if resume else Progress()
         self._new_rate = new_rate
@@ -165,15 +165,17 @@ class Trainer:
         progress, batches = self.progress, self.batches
         if batches.step == 0 and self._resets:
             self.stepper.reset_states()
-        number, ts, parts = self._prefetch.take()
+        number = batches.position
+        ts, parts = self._prefetch.take(number)
+        batches.position += 1
         self.optimizer.lr = self.schedule.lr_at(progress.step, number / batches.steps_per_epoch)
         record = self.stepper.step(progress.step + 1, number, ts, parts)
-        if progress.step + 1 != self.total:
-            self._prefetch.prepare()
         self._watch.add(record)
         progress.step += 1
         progress.tokens += record.tokens
         progress.epoch = batches.position / batches.steps_per_epoch
+        if progress.step != self.total:
+            self._prefetch.prepare(batches.position)
         self.reporter.stepped(progress.step)
         epoch_ended = batches.step == 0
         first_or_last = progress.step in (1, self.total)

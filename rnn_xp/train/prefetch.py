@@ -1,60 +1,56 @@
 """The batch of the next step, checked, sorted and copied while the device does this one."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from rnn_xp.data.batches import TokenBatches
 from rnn_xp.host import upload_batch
 from rnn_xp.models import Rnnlm
 
-# What `Rnnlm.forward` takes, once for each part of the rows.
-Parts = list[tuple[Any, Any]]
-# The number of a batch, its targets on the host, and its parts.
-Ready = tuple[int, Any, Parts]
+# The targets of a batch on the host, and what `Rnnlm.forward` takes for each part of the rows.
+Ready: TypeAlias = tuple[Any, list[tuple[Any, Any]]]
 
 
 class Prefetch:
-    """Gives the batches to a model, on CuPy and its like copied ahead.
+    """Gives batches to a model by their number; on CuPy and its like copied ahead.
 
-    A batch depends on its number alone, so one can be made before its time; the position of
-    the batches moves only when one is taken. On NumPy, where there is nothing to copy, none is.
+    On NumPy, where there is nothing to copy, none is made before it is taken.
 
     Parameters
     ----------
     model : Rnnlm
-    batches : TokenBatches
+    batch : callable
+        Returns ``(x, t)`` of a batch, which depends on nothing but its number.
     parts : int
         In how many parts the rows go through the model.
     """
 
-    def __init__(self, model: Rnnlm, batches: TokenBatches, parts: int):
-        self._model, self._batches, self._parts = model, batches, parts
+    def __init__(self, model: Rnnlm, batch: Callable[[int], tuple[Any, Any]], parts: int):
+        self._model, self._batch, self._parts = model, batch, parts
         self._on_host = isinstance(model.flat_params, np.ndarray)
-        self._ahead: Ready | None = None
+        self._ahead: tuple[int, Ready] | None = None
 
-    def take(self) -> Ready:
-        """Return the next batch, and move the position of the batches."""
-        number = self._batches.position
-        ready, self._ahead = self._ahead, None
-        if ready is None or ready[0] != number:  # the run may have gone back
-            ready = self._make(number)
-        self._batches.position = number + 1
-        return ready
-
-    def prepare(self) -> None:
-        """Make the next batch now; nothing waits for the device."""
+    def prepare(self, number: int) -> None:
+        """Make a batch ahead; nothing waits for the device."""
         if not self._on_host:
-            self._ahead = self._make(self._batches.position)
+            self._ahead = number, self._make(number)
+
+    def take(self, number: int) -> Ready:
+        """Return a batch: the one made ahead, if it is that."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == number:
+            return ahead[1]
+        return self._make(number)
 
     def _make(self, number: int) -> Ready:
-        xs, ts = self._batches.batch(number)
+        xs, ts = self._batch(number)
         rows = len(xs) // self._parts
         blocks = [slice(part * rows, (part + 1) * rows) for part in range(self._parts)]
         parts = [(xs[block], ts[block]) for block in blocks]
         if not self._on_host:
             parts = [self._uploaded(x, t) for x, t in parts]
-        return number, ts, parts
+        return ts, parts
 
     def _uploaded(self, x: Any, t: Any) -> tuple[Any, Any]:
         model = self._model

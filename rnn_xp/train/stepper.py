@@ -75,7 +75,17 @@ class Stepper:
         self.states = [list(empty) for _ in range(self._parts)]
 
     def step(self, number: int, batch: int, ts: Any, parts: list[tuple[Any, Any]]) -> StepRecord:
-        """Train on a batch with targets (N, T); `parts` of it are what the model takes."""
+        """Train on a batch.
+
+        Parameters
+        ----------
+        number, batch : int
+            Of the step, from 1, and of its batch, from 0.
+        ts : array of int, shape (N, T)
+            Targets, on the host.
+        parts : list of (xs, ts)
+            What `Rnnlm.forward` takes, once for each of the `accumulate` parts of the rows.
+        """
         before = [list(states) for states in self.states]
         counters = self.model.dropout_counters
         loss, grads = self._gradient(ts, parts)
@@ -104,7 +114,7 @@ class Stepper:
             loss = self.model.forward(*given)
             self.model.backward(dout)
             self.states[part] = take_states(self.model)
-            self._accumulator.add(len(ts) // self._parts * int(ts.shape[1]))
+            self._accumulator.add(int(ts.size) // self._parts)
             total = loss if total is None else total + loss
         return total / self._parts, self._accumulator.mean()
 

@@ -79,6 +79,5 @@ class Event:
         return self._after <= _made
 
     def synchronize(self):
-        if not self.done:
-            transfers.note("Event.synchronize")
-            make()
+        transfers.note("Event.synchronize")
+        make()

@@ -34,13 +34,10 @@ def gradient(model, xs, ts):
 
 def check_gradients(be, batches, tied):
     model = model_on(be, tied=tied)
-    prefetch = Prefetch(model, batches, 2)
+    prefetch = Prefetch(model, batches.batch, 2)
     for number in range(3):
-        prefetch.prepare()
-        assert batches.position == number
-        given, ts, parts = prefetch.take()
-        assert given == number
-        assert batches.position == number + 1
+        prefetch.prepare(number)
+        ts, parts = prefetch.take(number)
         x, t = batches.batch(number)
         assert np.array_equal(ts, t)
         for (xs, chosen), rows in zip(parts, (slice(0, 2), slice(2, 4)), strict=True):
@@ -62,56 +59,56 @@ def test_the_gradient_is_that_of_the_batch_on_cuda(cuda_be, rng, tied):
 
 def test_a_run_that_went_back_gets_its_batch(be, rng):
     batches = streams(rng)
-    prefetch = Prefetch(model_on(be), batches, 1)
-    prefetch.take()
-    prefetch.prepare()
-    batches.position = 0
-    number, ts, _ = prefetch.take()
-    assert number == 0
+    prefetch = Prefetch(model_on(be), batches.batch, 1)
+    prefetch.prepare(1)
+    ts, _ = prefetch.take(0)
     assert np.array_equal(ts, batches.batch(0)[1])
 
 
 def test_on_numpy_nothing_is_made_ahead(rng):
-    batches = streams(rng)
-    prefetch = Prefetch(model_on("numpy"), batches, 1)
-    batches.batch = None  # cannot be called
-    prefetch.prepare()
-    del batches.batch
-    _, ts, ((x, t),) = prefetch.take()
+    made = []
+
+    def batch(number):
+        made.append(number)
+        return rng.integers(0, V, (2, N, T))
+
+    prefetch = Prefetch(model_on("numpy"), batch, 1)
+    prefetch.prepare(0)
+    assert made == []
+    ts, ((x, t),) = prefetch.take(0)
+    assert made == [0]
     assert isinstance(x, np.ndarray)
     assert np.shares_memory(t, ts)
 
 
 def test_ids_are_checked_before_they_are_copied(torch_backend, rng):
     with pytest.raises(DataError, match="expected 0 to 10"):
-        Prefetch(model_on(torch_backend), streams(rng, 99), 1).prepare()
+        Prefetch(model_on(torch_backend), streams(rng, 99).batch, 1).prepare(0)
 
 
 def test_targets_of_another_shape(torch_backend, rng):
     model, batches = model_on(torch_backend), streams(rng)
     x, t = batches.batch(0)
-    prefetch = Prefetch(model, batches, 2)
-    _, _, ((ids, _), _) = prefetch.take()
+    _, ((ids, targets), _) = Prefetch(model, batches.batch, 2).take(0)
     with pytest.raises(ShapeError, match=r"ts has shape \(4, 5\), expected \(N, T\) = \(2, 5\)"):
         model.forward(ids, t)
     model.reset_state()
     with pytest.raises(ShapeError, match=r"ts has shape \(2, 5\), expected \(N, T\) = \(4, 5\)"):
-        model.forward(x, prefetch.take()[2][0][1])
+        model.forward(x, targets)
 
 
 def test_a_step_on_cuda_uploads_once_and_waits_for_nothing(cuda_standin, rng):
-    batches = streams(rng)
     settings = make_settings(data="x", clip=1.0, optimizer="adamw")
     model = model_on(cuda_standin)
     stepper = Stepper(model, loop.make_optimizer(settings), settings)
-    prefetch = Prefetch(model, batches, 1)
-    for step in range(3):
-        number, ts, parts = prefetch.take()
+    prefetch = Prefetch(model, streams(rng).batch, 1)
+    for number in range(3):
+        ts, parts = prefetch.take(number)
         before = copies._queued
         with transfers.refused():
-            stepper.step(step + 1, number, ts, parts)
+            stepper.step(number + 1, number, ts, parts)
             assert copies._queued == before
-            prefetch.prepare()
+            prefetch.prepare(number + 1)
         assert copies._queued == before + 1
 
 
@@ -121,7 +118,7 @@ def test_a_run_is_the_same_without(small, tmp_path, torch_backend, monkeypatch, 
     train(settings, tmp_path / "with")
     train(settings, tmp_path / "resumed", reporter=StopAt(step=13))
     train(None, tmp_path / "resumed", resume=True)
-    monkeypatch.setattr(Prefetch, "prepare", lambda self: None)
+    monkeypatch.setattr(Prefetch, "prepare", lambda *_: None)
     train(settings, tmp_path / "without")
     assert_same_run(tmp_path / "with", tmp_path / "without")
     assert_same_run(tmp_path / "resumed", tmp_path / "without")

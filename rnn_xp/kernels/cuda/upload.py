@@ -55,15 +55,15 @@ class PinnedRing:
     def __init__(self, cupy: Any, size: int):
         self._cupy = cupy
         self._lock = Lock()
-        self._underway: deque[tuple[int, int, Any]] = deque()  # start, stop, event
         self._allocate(size)
 
     def _allocate(self, size: int) -> None:
-        self._wait_for(0, None)
-        self.size = size
         self._memory = self._cupy.cuda.alloc_pinned_memory(size)
         self._bytes = np.frombuffer(self._memory, np.uint8, count=size)
-        self._next = 0
+        self.size = size
+        # Bytes handed out since then; where each copy began in that count, and its event.
+        self._count = 0
+        self._underway: deque[tuple[int, Any]] = deque()
 
     def upload(self, hosts: Sequence[Any]) -> list[Array]:
         """See `upload` of this module."""
@@ -73,35 +73,38 @@ class PinnedRing:
             total += -(-host.nbytes // ALIGNMENT) * ALIGNMENT
         device = self._cupy.empty(total, dtype="uint8")
         with self._lock:
-            first = self._reserve(total)
+            begin = self._reserve(total)
+            place = begin % self.size
             for start, host in zip(starts, hosts, strict=True):
-                place = self._bytes[first + start : first + start + host.nbytes]
-                place.view(host.dtype).reshape(host.shape)[...] = host
-            device.data.copy_from_host_async(self._memory.ptr + first, total)
+                part = self._bytes[place + start : place + start + host.nbytes]
+                part.view(host.dtype).reshape(host.shape)[...] = host
+            device.data.copy_from_host_async(self._memory.ptr + place, total)
             event = self._cupy.cuda.Event(disable_timing=True)
             event.record()
-            self._underway.append((first, first + total, event))
+            self._underway.append((begin, event))
         return [
             device[start : start + host.nbytes].view(host.dtype).reshape(host.shape)
             for start, host in zip(starts, hosts, strict=True)
         ]
 
     def _reserve(self, size: int) -> int:
-        """Where `size` bytes begin that no copy needs any more."""
+        """Where, in the count, `size` bytes begin that no copy reads any more."""
         if size > self.size:
+            self._wait(self._count)
             # Twice that, so that the next one does not wait for this one.
             self._allocate(2 * size)
-        start = self._next if self._next + size <= self.size else 0
-        self._wait_for(start, start + size)
-        self._next = start + size
-        return start
+        left = self.size - self._count % self.size
+        begin = self._count + (left if size > left else 0)
+        self._wait(begin + size - self.size)
+        self._count = begin + size
+        return begin
 
-    def _wait_for(self, start: int, stop: int | None) -> None:
-        """Forget the copies that are over; wait for those from ``start:stop`` (all, if None)."""
-        going = deque[tuple[int, int, Any]]()
-        for first, last, event in self._underway:
-            if stop is None or (first < stop and start < last):
+    def _wait(self, until: int) -> None:
+        """Wait for the copies that began before `until`; forget those that are over."""
+        while self._underway:
+            begin, event = self._underway[0]
+            if not event.done:
+                if begin >= until:
+                    return
                 event.synchronize()
-            elif not event.done:
-                going.append((first, last, event))
-        self._underway = going
+            self._underway.popleft()

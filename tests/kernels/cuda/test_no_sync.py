@@ -35,12 +35,11 @@ def test_a_step_returns_while_the_device_is_busy(cupy_be, rng, cell, optimizer):
     settings = make_settings(data="x", clip=1.0, optimizer=optimizer)
     model = Rnnlm(100, 64, 64, cell=cell, layers=2, dropout=0.5, backend=cupy_be)
     stepper = Stepper(model, make_optimizer(settings), settings)
-    prefetch = Prefetch(model, ContiguousStreams(rng.integers(0, 100, 9000), 8, 16), 1)
+    prefetch = Prefetch(model, ContiguousStreams(rng.integers(0, 100, 9000), 8, 16).batch, 1)
 
     def step(number):
-        batch, ts, parts = prefetch.take()
-        record = stepper.step(number, batch, ts, parts)
-        prefetch.prepare()
+        record = stepper.step(number, number, *prefetch.take(number))
+        prefetch.prepare(number + 1)
         return record
 
     spin = cupy.RawKernel(SPIN, "spin")

@@ -13,6 +13,7 @@ from rnn_xp import Rnnlm
 from rnn_xp.backend import to_host
 from rnn_xp.kernels import GENERIC
 from rnn_xp.optim.registry import OPTIMIZERS, get_optimizer
+from rnn_xp.train.prefetch import Prefetch
 from rnn_xp.train.settings import TrainSettings
 from rnn_xp.train.stepper import Stepper
 
@@ -52,10 +53,14 @@ def trained(be, dtype, model, optimizer="sgd", training="clip", ignored=False, a
     lr = 0.5 if optimizer == "sgd" else 0.01
     settings = TrainSettings(**{"batch": N, "clip": 1.0, **TRAINING[training]})
     stepper = Stepper(net, get_optimizer(optimizer, lr=lr), settings)
+    given = list(batches(ignored))
+    prefetch = Prefetch(net, given.__getitem__, settings.accumulate)
     records = []
-    for number, (xs, ts) in enumerate(batches(ignored)):
+    for number in range(STEPS):
         with around():
-            records.append(stepper.step(number + 1, number, xs, ts))
+            records.append(stepper.step(number + 1, number, *prefetch.take(number)))
+            if number + 1 < STEPS:
+                prefetch.prepare(number + 1)
     numbers = [[to_host(getattr(r, what)) for r in records] for what in ("loss", "norm")]
     assert np.isfinite(numbers).all()
     return net, (*map(np.array, numbers), to_host(net.flat_grads), to_host(net.flat_params))

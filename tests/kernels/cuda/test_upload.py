@@ -76,7 +76,7 @@ def test_an_upload_waits_only_where_the_ring_is_full(cuda_standin):
 
 def test_the_standin_notices_an_early_overwrite(cuda_standin, monkeypatch):
     """Else the tests above could not fail."""
-    monkeypatch.setattr(PinnedRing, "_wait_for", lambda *_: None)
+    monkeypatch.setattr(PinnedRing, "_wait", lambda *_: None)
     used = ring(32)
     first, second = (used.upload([np.full(4, n)])[0] for n in (1, 2))
     assert to_host(first).tolist() == [2, 2, 2, 2]
