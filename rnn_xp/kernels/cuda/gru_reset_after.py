@@ -29,9 +29,10 @@ def forward(run: Run, b: Array, h0: Array, keep: bool) -> tuple[Array, Array, An
     ax, hs = run.project(), new_outputs(run)
     bias = cupy.ascontiguousarray(b)
     sizes = (np.int32(ah_slots), np.int32(run.slots), np.int32(N), np.int32(H))
+    recur = run.recurrence(operand, run.Wh, ah)
     step = run.step("gru_reset_after", "gru_reset_after_forward")
     for t in run.steps:
-        run.multiply(operand[t % run.slots], run.Wh, ah[t % ah_slots])
+        recur(t % run.slots, t % ah_slots)
         step((ax, ah, bias, h, h_bits, hs, run.valid, *sizes, np.int32(t)))
     return hs, h[T % run.slots].copy(), (ax, ah, h, operand)
 
@@ -46,12 +47,12 @@ def backward(
     dax_bits, dah_bits = (run.bits(name, T, N, 3 * H) for name in ("dax_bits", "dah_bits"))
     dax, dah = run.operand(ax, dax_bits), run.operand(ah, dah_bits)
     given, *apart = upstream(dhs)
-    Wh_transposed = run.Wh.T
     sizes = (*apart, np.int32(N), np.int32(H))
+    recur = run.recurrence(dah, run.Wh.T, dh[None], accumulate=True)
     step = run.step("gru_reset_after", "gru_reset_after_backward")
     for t in reversed(run.steps):
         step((ax, ah, h, dh, given, dax_bits, dah_bits, run.valid, *sizes, np.int32(t)))
-        run.multiply(dah[t], Wh_transposed, dh, accumulate=True)
+        recur(t, 0)
     dWx, dWh, db = grads
     dax, dah = dax.reshape(T * N, 3 * H), dah.reshape(T * N, 3 * H)
     weight_gradient(run, run.x, dax, dWx)

@@ -32,14 +32,16 @@ def forward(run: Run, b: Array, h0: Array, keep: bool) -> tuple[Array, Array, An
     r_h_operand = run.operand(r_h, r_h_bits)
     a, hs = run.project(), new_outputs(run)
     bias = cupy.ascontiguousarray(b)
-    Wh_rz, Wh_n = run.Wh[:, : 2 * H], run.Wh[:, 2 * H :]
+    rz, n = slice(2 * H), slice(2 * H, None)
+    recur_rz = run.recurrence(operand, run.Wh[:, rz], a[:, :, rz], accumulate=True)
+    recur_n = run.recurrence(r_h_operand, run.Wh[:, n], a[:, :, n], accumulate=True)
     sizes = (np.int32(run.slots), np.int32(N), np.int32(H))
     gates, state = run.step(FILE, f"{FILE}_gates"), run.step(FILE, f"{FILE}_state")
     for t in run.steps:
         now = np.int32(t)
-        run.multiply(operand[t % run.slots], Wh_rz, a[t, :, : 2 * H], accumulate=True)
+        recur_rz(t % run.slots, t)
         gates((a, bias, h, r_h, r_h_bits, np.int32(r_h_slots), *sizes, now))
-        run.multiply(r_h_operand[t % r_h_slots], Wh_n, a[t, :, 2 * H :], accumulate=True)
+        recur_n(t % r_h_slots, t)
         state((a, bias, h, h_bits, hs, run.valid, *sizes, now))
     return hs, h[T % run.slots].copy(), (a, h, operand, r_h_operand)
 
@@ -54,19 +56,21 @@ def backward(
     da_bits = run.bits("da_bits", T, N, 3 * H)
     da = run.operand(a, da_bits)
     given, *apart = upstream(dhs)
-    Wh_rz, Wh_n = run.Wh[:, : 2 * H].T, run.Wh[:, 2 * H :].T
+    rz, n = slice(2 * H), slice(2 * H, None)
+    recur_n = run.recurrence(da[:, :, n], run.Wh[:, n].T, dinner[None])
+    recur_rz = run.recurrence(da[:, :, rz], run.Wh[:, rz].T, dh[None], accumulate=True)
     sizes = (np.int32(N), np.int32(H))
     candidate, reset = run.step(FILE, f"{FILE}_candidate"), run.step(FILE, f"{FILE}_reset")
     for t in reversed(run.steps):
         now = np.int32(t)
         candidate((a, h, dh, given, da_bits, run.valid, *apart, *sizes, now))
-        run.multiply(da[t, :, 2 * H :], Wh_n, dinner)
+        recur_n(t, 0)
         reset((a, h, dinner, dh, da_bits, *sizes, now))
-        run.multiply(da[t, :, : 2 * H], Wh_rz, dh, accumulate=True)
+        recur_rz(t, 0)
     dWx, dWh, db = grads
     da = da.reshape(T * N, 3 * H)
     weight_gradient(run, run.x, da, dWx)
-    weight_gradient(run, h_operand[:T].reshape(T * N, H), da[:, : 2 * H], dWh[:, : 2 * H])
-    weight_gradient(run, r_h_operand.reshape(T * N, H), da[:, 2 * H :], dWh[:, 2 * H :])
+    weight_gradient(run, h_operand[:T].reshape(T * N, H), da[:, rz], dWh[:, rz])
+    weight_gradient(run, r_h_operand.reshape(T * N, H), da[:, n], dWh[:, n])
     bias_gradient(run, a.reshape(T * N, 3 * H), db)
     return input_gradient(run, da), dh

@@ -48,9 +48,10 @@ def lstm_forward(
     a, hs = run.project(), new_outputs(run)
     bias = cupy.ascontiguousarray(b)
     sizes = (np.int32(h_slots), np.int32(run.slots), np.int32(N), np.int32(H))
+    recur = run.recurrence(operand, run.Wh, a, accumulate=True)
     step = run.step("lstm", "lstm_forward")
     for t in run.steps:
-        run.multiply(operand[t % run.slots], run.Wh, a[t], accumulate=True)
+        recur(t % run.slots, t)
         step((a, bias, h, c, h_bits, hs, run.valid, *sizes, np.int32(t)))
     hT, cT = h[T % h_slots].copy(), c[T % run.slots].copy()
     return hs, hT, cT, (run, a, operand, c) if keep else None
@@ -77,12 +78,12 @@ def lstm_backward(
     da_bits = run.bits("da_bits", T, N, 4 * H)
     da = run.operand(a, da_bits)
     given, *apart = upstream(dhs)
-    Wh_transposed = run.Wh.T
     sizes = (*apart, np.int32(N), np.int32(H))
+    recur = run.recurrence(da, run.Wh.T, dh[None], accumulate=True)
     step = run.step("lstm", "lstm_backward")
     for t in reversed(run.steps):
         step((a, c, dh, dc, given, da_bits, run.valid, *sizes, np.int32(t)))
-        run.multiply(da[t], Wh_transposed, dh, accumulate=True)
+        recur(t, 0)
     dWx, dWh, db = grads
     da = da.reshape(T * N, 4 * H)
     weight_gradient(run, run.x, da, dWx)

@@ -45,9 +45,10 @@ def rnn_forward(
     a, hs = run.project(), new_outputs(run)
     bias = cupy.ascontiguousarray(b)
     sizes = (np.int32(h_slots), np.int32(run.slots), np.int32(N), np.int32(H))
+    recur = run.recurrence(operand, run.Wh, a, accumulate=True)
     step = run.step("rnn", "rnn_forward")
     for t in run.steps:
-        run.multiply(operand[t % run.slots], run.Wh, a[t], accumulate=True)
+        recur(t % run.slots, t)
         step((a, bias, h, h_bits, hs, run.valid, *sizes, np.int32(t)))
     return hs, h[T % h_slots].copy(), (run, a, operand) if keep else None
 
@@ -72,12 +73,12 @@ def rnn_backward(
     da_bits = run.bits("da_bits", T, N, H)
     da = run.operand(a, da_bits)
     given, *apart = upstream(dhs)
-    Wh_transposed = run.Wh.T
     sizes = (*apart, np.int32(N), np.int32(H))
+    recur = run.recurrence(da, run.Wh.T, dh[None], accumulate=True)
     step = run.step("rnn", "rnn_backward")
     for t in reversed(run.steps):
         step((a, dh, given, da_bits, run.valid, *sizes, np.int32(t)))
-        run.multiply(da[t], Wh_transposed, dh, accumulate=True)
+        recur(t, 0)
     dWx, dWh, db = grads
     da = da.reshape(T * N, H)
     weight_gradient(run, run.x, da, dWx)

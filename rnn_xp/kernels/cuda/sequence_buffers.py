@@ -17,7 +17,7 @@ import numpy as np
 from rnn_xp._typing import Array
 from rnn_xp.kernels.cuda.module import function
 from rnn_xp.kernels.cuda.narrow import is_half, narrow, operand
-from rnn_xp.kernels.cuda.product import product
+from rnn_xp.kernels.cuda.product import product, stepwise
 from rnn_xp.kernels.workspace import Workspace
 
 THREADS = 128
@@ -97,10 +97,16 @@ class Run:
         self.multiply(self.x, self.Wx, a.reshape(self.T * self.N, a.shape[2]))
         return a
 
-    def multiply(self, a: Array, b: Array, out: Array, *, accumulate: bool = False) -> None:
-        """``out = a @ b`` or ``out += a @ b``, of operands in the precision of the run."""
+    def multiply(self, a: Array, b: Array, out: Array) -> None:
+        """``out = a @ b``, of operands in the precision of the run."""
         if a.shape[0]:
-            product(a, b, out, self.precision, accumulate=accumulate)
+            product(a, b, out, self.precision)
+
+    def recurrence(
+        self, a: Array, b: Array, out: Array, *, accumulate: bool = False
+    ) -> Callable[[int, int], None]:
+        """A function of i and j: ``out[j] = a[i] @ b`` or ``out[j] += a[i] @ b``, likewise."""
+        return stepwise(a, b, out, self.precision, accumulate=accumulate)
 
     def step(self, file: str, name: str) -> Callable[[tuple[Any, ...]], None]:
         """Kernel `name` of ``cu/<file>.cu``, over all of (N, H): a function of its arguments."""

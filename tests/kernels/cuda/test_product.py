@@ -9,7 +9,7 @@ import pytest
 import standin.modules
 from standin.blas import tf32
 
-from rnn_xp.kernels.cuda.product import product
+from rnn_xp.kernels.cuda.product import product, stepwise
 
 
 @pytest.fixture(params=["standin", "cupy"])
@@ -94,6 +94,32 @@ def test_product(cupy, request, precision, accumulate, out_kind, sizes):
         np.testing.assert_allclose(out.get(), expected, rtol=0, atol=atol, err_msg=where)
         np.testing.assert_array_equal(whole[:, N:].get(), before[:, N:], err_msg=where)
         np.testing.assert_array_equal(whole[M:].get(), before[M:], err_msg=where)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_stepwise_is_the_product_of_each_step(cupy, precision, accumulate):
+    rng = np.random.default_rng(0)
+    steps = [matrix(cupy, rng, (3, 5), "apart", precision).get() for _ in range(4)]
+    a = cupy.asarray(np.stack(steps))[:, :, 1:]
+    b = matrix(cupy, rng, (4, 6), "transposed", precision)
+    before = rng.standard_normal((2, 3, 8)).astype(np.float32)
+    out, expected = cupy.asarray(before), cupy.asarray(before)
+    step = stepwise(a, b, out[:, :, 1:7], precision, accumulate=accumulate)
+    for i, j in ((3, 0), (0, 1), (2, 0)):
+        step(i, j)
+        product(a[i], b, expected[j, :, 1:7], precision, accumulate=accumulate)
+    np.testing.assert_array_equal(out.get(), expected.get())
+
+
+def test_stepwise_of_nothing_and_of_what_it_does_not_take(cupy):
+    f = cupy.ones((4, 3, 3), "float32")
+    stepwise(f[:0], f[0], f[:0])
+    stepwise(f[:, :0], f[0], f[:, :0])
+    with pytest.raises(ValueError, match="no contiguous rows"):
+        stepwise(f, f[0], f.transpose(0, 2, 1))
+    with pytest.raises(ValueError, match=r"\(4, 3, 3\) @ \(2, 3\) into \(4, 3, 3\)"):
+        stepwise(f, f[0, :2], f)
 
 
 def test_what_is_no_product_is_refused(cupy):
