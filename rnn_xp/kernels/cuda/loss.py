@@ -49,8 +49,8 @@ def affine_softmax_cross_entropy(
     import cupy
 
     work = Workspace() if workspace is None else workspace
-    rows = operand(cupy.ascontiguousarray(x), precision, work, "x bits")
-    matrix = operand(cupy.ascontiguousarray(W), precision, work, "W bits")
+    rows = operand(x, precision, work, "x bits")
+    matrix = operand(W, precision, work, "W bits")
     matrix = matrix.T if transposed else matrix  # (H, V)
     M, V = x.shape[0], matrix.shape[1]
     losses = cupy.empty(M, dtype=x.dtype)

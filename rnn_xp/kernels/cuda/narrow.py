@@ -56,10 +56,15 @@ def is_half(precision: str) -> bool:
 
 
 def operand(a: Array, precision: str, workspace: Any, name: str) -> Array:
-    """`a` as `rnn_xp.kernels.cuda.product.product` takes it in `precision`.
+    """A matrix as `rnn_xp.kernels.cuda.product.product` takes it in `precision`.
 
-    That is `a` itself, or its bits in the buffer `name` of the workspace.
+    That is `a` itself (copied if neither its rows nor its columns follow each other), or its
+    bits in the buffer `name` of the workspace.
     """
+    import cupy
+
+    if a.flags.f_contiguous and not a.flags.c_contiguous:
+        return operand(a.T, precision, workspace, name).T
     if not is_half(precision):
-        return a
+        return cupy.ascontiguousarray(a)
     return narrow(a, precision, workspace.get(name, a.shape, a, dtype="uint16"))

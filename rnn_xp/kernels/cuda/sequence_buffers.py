@@ -142,21 +142,14 @@ def begin(
         precision=precision,
         like=Wh,
         x=_take_input(x, valid, work, precision).reshape(T * N, D),
-        Wx=operand(_matrix(Wx), precision, work, "Wx"),
-        Wh=operand(_matrix(Wh), precision, work, "Wh"),
+        Wx=operand(Wx, precision, work, "Wx"),
+        Wh=operand(Wh, precision, work, "Wh"),
         valid=valid,
         T=T,
         N=N,
         H=Wh.shape[0],
         slots=T + 1 if keep else 2,
     )
-
-
-def _matrix(W: Array) -> Array:
-    """`W`, copied if a product could not read it."""
-    import cupy
-
-    return W if W.flags.f_contiguous else cupy.ascontiguousarray(W)
 
 
 def _take_input(x: Array, valid: Any, workspace: Workspace, precision: str) -> Array:

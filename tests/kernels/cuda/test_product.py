@@ -9,7 +9,9 @@ import pytest
 import standin.modules
 from standin.blas import tf32
 
+from rnn_xp.kernels.cuda.narrow import operand
 from rnn_xp.kernels.cuda.product import product, stepwise
+from rnn_xp.kernels.workspace import Workspace
 
 
 @pytest.fixture(params=["standin", "cupy"])
@@ -120,6 +122,15 @@ def test_stepwise_of_nothing_and_of_what_it_does_not_take(cupy):
         stepwise(f, f[0], f.transpose(0, 2, 1))
     with pytest.raises(ValueError, match=r"\(4, 3, 3\) @ \(2, 3\) into \(4, 3, 3\)"):
         stepwise(f, f[0, :2], f)
+
+
+def test_an_operand_is_copied_only_where_it_must_be(cuda_be):
+    whole = cuda_be.zeros((4, 6), "float32")
+    for a in (whole, whole.T):
+        assert operand(a, "tf32", None, "a").data.ptr == whole.data.ptr
+        bits = operand(a, "float16", Workspace(), "a")
+        assert (bits.shape, bits.strides[0] < bits.strides[1]) == (a.shape, a is not whole)
+    assert operand(whole[:, ::2], "tf32", None, "a").flags.c_contiguous
 
 
 def test_what_is_no_product_is_refused(cupy):
