@@ -10,6 +10,7 @@ products take 16-bit numbers, the kernels that make an operand write its bits be
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,11 +113,7 @@ class Run:
         """Kernel `name` of ``cu/<file>.cu``, over all of (N, H): a function of its arguments."""
         kernel = function(file, name, self.like.dtype.name, self.precision)
         grid, block = (-(-self.H // THREADS), min(self.N, MOST_ROWS)), (THREADS,)
-
-        def launch(arguments: tuple[Any, ...]) -> None:
-            kernel(grid, block, arguments)
-
-        return launch
+        return partial(kernel, grid, block)
 
 
 def begin(
