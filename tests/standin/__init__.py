@@ -10,8 +10,8 @@ would pass 8 bytes), a wrong count, an array that is not C-contiguous (CuPy pass
 the same), a host array, a grid, block or shared memory beyond CUDA's limits, a grid of nothing
 (CuPy makes it 1), writes just outside an array or the shared memory, reads of what was never
 written or lies just outside (NaN), warps and blocks whose threads do not come together, a matrix
-product that reaches outside its allocations or names another type, pinned memory that is changed
-or freed before it was copied (`copies`), and every way from the device to the host (`transfers`).
+product that reaches outside its allocations or names another type, and every way from the device
+to the host (`transfers`).
 
 What it does not: a missing ``__syncthreads`` (threads run one after another up to the next one,
 so most races come out well), blocks that wait for each other, alignment, timing and memory

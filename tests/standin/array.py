@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 
-from standin import copies, memory, transfers
+from standin import memory, transfers
 
 
 class Device:
@@ -44,7 +44,6 @@ class Device:
 
     def synchronize(self):
         transfers.note("Device.synchronize")
-        copies.make()
 
 
 def unwrap(value):
@@ -71,12 +70,8 @@ def wrap(result):
 class _Data:
     """What ``array.data`` is: the pointer."""
 
-    def __init__(self, array):
-        self._array = array
-        self.ptr = array.ctypes.data
-
-    def copy_from_host_async(self, mem, size, stream=None):
-        copies.queue(self._array, mem, size)
+    def __init__(self, address):
+        self.ptr = address
 
 
 class ndarray:
@@ -88,12 +83,7 @@ class ndarray:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, host: np.ndarray):
-        self._host = host
-
-    @property
-    def host(self) -> np.ndarray:
-        copies.make()
-        return self._host
+        self.host = host
 
     def __array_namespace__(self, *, api_version=None):
         from standin.modules import XP
@@ -108,17 +98,17 @@ class ndarray:
 
     def __getattr__(self, name):
         if name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags"):
-            return getattr(self._host, name)
+            return getattr(self.host, name)
         if name in METHODS:
-            method = getattr(self._host if name in ("reshape", "view") else self.host, name)
+            method = getattr(self.host, name)
             return lambda *args, **kwargs: _call(method, args, kwargs)
         raise AttributeError(f"the stand-in's ndarray has no {name!r}; see tests/standin/array.py")
 
     device = property(lambda self: Device())
-    data = property(lambda self: _Data(self._host))
-    T = property(lambda self: ndarray(self._host.T))
-    mT = property(lambda self: ndarray(self._host.mT))
-    __len__ = lambda self: len(self._host)  # noqa: E731
+    data = property(lambda self: _Data(self.host.ctypes.data))
+    T = property(lambda self: ndarray(self.host.T))
+    mT = property(lambda self: ndarray(self.host.mT))
+    __len__ = lambda self: len(self.host)  # noqa: E731
 
     def get(self, *args, **kwargs):
         transfers.note(f"get of shape {self.shape}")
@@ -141,9 +131,7 @@ class ndarray:
         key = _key(key)
         if any(isinstance(k, np.ndarray) and k.dtype == bool for k in key):
             transfers.note("indexing with a mask")
-        # A view looks at nothing.
-        host = self._host if len(_plain(key)) == len(key) else self.host
-        return wrap(host[key if Ellipsis in _plain(key) else (*key, ...)])
+        return wrap(self.host[key if Ellipsis in _plain(key) else (*key, ...)])
 
     def __setitem__(self, key, value):
         self.host[_key(key)] = unwrap(value)

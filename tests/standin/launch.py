@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-from standin import copies, memory
+from standin import memory
 from standin.array import ndarray
 from standin.compiler import library
 
@@ -49,7 +49,6 @@ class Kernel:
             )
         where = (f"{self.name}: argument {i}" for i in range(len(args)))
         cells = [_cell(*one) for one in zip(where, args, self.parameters, strict=True)]
-        copies.make()
         pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
         message = self._launch((ctypes.c_uint * 6)(*sizes), ctypes.c_size_t(shared_mem), pointers)
         if message is not None:

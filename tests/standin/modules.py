@@ -6,7 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
-from standin import blas, copies, memory, transfers
+from standin import blas, memory, transfers
 from standin.array import Device, _call, ndarray, wrap
 from standin.launch import RawKernel, RawModule
 
@@ -78,7 +78,7 @@ def asnumpy(a):
 
 
 class Stream:
-    """All of them are one: what is asked for is done at once, but for copies (`copies`)."""
+    """All of them are one: what is asked for is done at once."""
 
     __module__ = "cupy.cuda"
     null: "Stream"
@@ -95,12 +95,9 @@ class Stream:
 
     def synchronize(self):
         transfers.note("Stream.synchronize")
-        copies.make()
 
     def record(self, event=None):
-        event = copies.Event() if event is None else event
-        event.record()
-        return event
+        return event if event is not None else Event()
 
     def wait_event(self, event):
         pass
@@ -110,6 +107,27 @@ class Stream:
 
 
 Stream.null = Stream()
+
+
+class Event:
+    """Has always happened."""
+
+    __module__ = "cupy.cuda"
+    done = True
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        pass
+
+    def record(self, stream=None):
+        pass
+
+    def synchronize(self):
+        transfers.note("Event.synchronize")
+
+
+def alloc_pinned_memory(size):
+    """Something with the buffer protocol, as large as asked or (as CuPy's pool) larger."""
+    return memoryview(bytearray(max(512, -(-size // 512) * 512)))
 
 
 class Missing(ModuleType):
@@ -163,8 +181,8 @@ CUDA = _module(
         "device": DEVICE,
         "Device": Device,
         "Stream": Stream,
-        "Event": copies.Event,
-        "alloc_pinned_memory": copies.alloc_pinned_memory,
+        "Event": Event,
+        "alloc_pinned_memory": alloc_pinned_memory,
         "get_current_stream": lambda: Stream.null,
         "get_cublas_handle": lambda: 1,
         "is_available": lambda: True,
@@ -234,11 +252,10 @@ def install(monkeypatch):
 
 
 def forget():
-    """Clear what rnn_xp remembers of CuPy, and copies that nobody looked at."""
+    """Clear what rnn_xp remembers of CuPy."""
     from rnn_xp import backend, cupy_probe
     from rnn_xp.kernels.cuda import module
 
     cupy_probe.cupy_problem.cache_clear()
     backend._open.cache_clear()
     module.function.cache_clear()
-    copies.forget()

@@ -1,9 +1,11 @@
 """Batches that are copied ahead change nothing but when they are copied."""
 
+import sys
+
 import numpy as np
 import pytest
 from runs import StopAt, assert_same_run
-from standin import copies, transfers
+from standin import transfers
 
 from rnn_xp.backend import to_host
 from rnn_xp.data import ContiguousStreams
@@ -97,19 +99,27 @@ def test_targets_of_another_shape(torch_backend, rng):
         model.forward(x, targets)
 
 
-def test_a_step_on_cuda_uploads_once_and_waits_for_nothing(cuda_standin, rng):
+def test_a_step_on_cuda_uploads_once_and_waits_for_nothing(cuda_standin, rng, monkeypatch):
+    cupy, uploads = sys.modules["cupy"], []
+    asarray = cupy.asarray
+
+    def counted(given):
+        uploads.append(given)
+        return asarray(given)
+
+    monkeypatch.setattr(cupy, "asarray", counted)
     settings = make_settings(data="x", clip=1.0, optimizer="adamw")
     model = model_on(cuda_standin)
     stepper = Stepper(model, loop.make_optimizer(settings), settings)
     prefetch = Prefetch(model, streams(rng).batch, 1)
     for number in range(3):
         ts, parts = prefetch.take(number)
-        before = copies._queued
+        uploads.clear()
         with transfers.refused():
             stepper.step(number + 1, number, ts, parts)
-            assert copies._queued == before
+            assert uploads == []
             prefetch.prepare(number + 1)
-        assert copies._queued == before + 1
+        assert len(uploads) == 1
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

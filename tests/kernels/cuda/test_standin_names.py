@@ -6,7 +6,6 @@ import re
 
 import pytest
 import standin.array
-import standin.copies
 import standin.modules
 from standin import blas
 
@@ -15,7 +14,7 @@ CLASSES = {
     "ndarray": ("cupy", standin.array.ndarray),
     "Device": ("cupy.cuda", standin.array.Device),
     "Stream": ("cupy.cuda", standin.modules.Stream),
-    "Event": ("cupy.cuda", standin.copies.Event),
+    "Event": ("cupy.cuda", standin.modules.Event),
 }
 # Of the stand-in alone: the NumPy array behind one of its own, and the namespace that real CuPy
 # arrays get from array-api-compat; and what Python adds.
