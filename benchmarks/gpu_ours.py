@@ -4,7 +4,6 @@ The training step is the one that `rnn-xp train` makes, of the same `Prefetch` a
 """
 
 from collections.abc import Callable
-from dataclasses import fields
 from itertools import count
 from typing import Any
 
@@ -148,14 +147,12 @@ def build_layer(job: Job) -> Step:
 
 def build_lm(job: Job) -> Step:
     """A whole training step of a language model."""
-    settings = {name: job[name] for name in ("cell", "layers", "dropout", "tied") if name in job}
-    model = Rnnlm(job["V"], job["D"], job["H"], backend=job["backend"], **settings)
+    chosen = {name: job[name] for name in ("cell", "layers", "dropout", "tied") if name in job}
+    model = Rnnlm(job["V"], job["D"], job["H"], backend=job["backend"], **chosen)
     model.set_parameters(weights(job))
     set_precision(model, job["precision"])
-    chosen: dict[str, Any] = {"clip": CLIP, "batch": job["N"], "bptt": job["T"]}
-    if "precision" in {field.name for field in fields(TrainSettings)}:
-        chosen["precision"] = job["precision"]
-    stepper = Stepper(model, SGD(lr=LR), TrainSettings(**chosen))
+    settings = TrainSettings(clip=CLIP, batch=job["N"], bptt=job["T"], precision=job["precision"])
+    stepper = Stepper(model, SGD(lr=LR), settings)
     turn, number = batches(job), count()
     prefetch = Prefetch(model, lambda _: next(turn), 1)
 

@@ -40,6 +40,7 @@ def run_text(found: dict[str, Any]) -> str:
     rows = {
         "model": f"{kind}, {found['parameter_count']:,} parameters",
         "kernels": _kernels(found["generic_because"]),
+        "precision": _precision(found["settings"]),
         "parameters": shapes,
         "data": f"{data['name']}: {sizes}; vocabulary of {model['vocab_size']:,}",
         "trained": f"{found['step']:,} steps, {found['epoch']:.2f} epochs, "
@@ -59,6 +60,12 @@ def _kernels(generic_because: list[str]) -> str:
     if not generic_because:
         return "fast sequence kernels, where the backend has them"
     return f"one step at a time, because of {', '.join(map(option_name, generic_because))}"
+
+
+def _precision(settings: dict[str, Any]) -> str:
+    """Of the weights, and of the matrix products in training if that is another one."""
+    dtype, products = settings["dtype"], settings["precision"]
+    return dtype if products == "float32" else f"{dtype}, matrix products of training in {products}"
 
 
 def _options(settings: dict[str, Any]) -> str:

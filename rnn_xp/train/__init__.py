@@ -15,6 +15,7 @@
     evaluate(model, ids, "exact")             # -> Evaluation
 """
 
+from rnn_xp.train.checks import option_name
 from rnn_xp.train.curve import draw_curve
 from rnn_xp.train.diagnose import diagnose
 from rnn_xp.train.evaluate import PROTOCOLS, Evaluation, evaluate, perplexity
@@ -23,7 +24,7 @@ from rnn_xp.train.report import ProgressReporter, Reporter, RunInfo, clock, read
 from rnn_xp.train.result import TrainResult
 from rnn_xp.train.run_config import RunConfig
 from rnn_xp.train.run_folder import RunFolder
-from rnn_xp.train.settings import TrainSettings, option_name
+from rnn_xp.train.settings import TrainSettings
 from rnn_xp.train.start import CHANGEABLE, train
 
 __all__ = [

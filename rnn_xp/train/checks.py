@@ -9,6 +9,11 @@ from rnn_xp.rng import dropout_threshold
 Check: TypeAlias = Callable[[str, Any], None]
 
 
+def option_name(name: str) -> str:
+    """How the command line spells a setting."""
+    return "--" + name.replace("_", "-")
+
+
 def _refuse(option: str, value: Any, expected: str) -> ValueError:
     return ValueError(f"{option} {value}: expected {expected}")
 

@@ -127,7 +127,7 @@ class Trainer:
         self.reporter.started(
             RunInfo(
                 path=str(self.folder.path),
-                description=f"{text}; backend {self.model.backend.label}",
+                description=f"{text}; {_where(self.model)}",
                 level=config.level,
                 total_steps=self.total,
                 first_step=self.progress.step,
@@ -285,3 +285,9 @@ class Trainer:
             self._drawn_at = time.monotonic()
             if last and problem is not None:
                 self.reporter.note(problem)
+
+
+def _where(model: Rnnlm) -> str:
+    """Where, and in which precision, the computation runs."""
+    backend = f"backend {model.backend.label}"
+    return backend if model.precision == "float32" else f"{backend}, precision {model.precision}"

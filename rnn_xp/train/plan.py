@@ -14,7 +14,8 @@ from rnn_xp.optim import (
     get_optimizer,
     get_schedule,
 )
-from rnn_xp.train.settings import DEFAULT_STEPS, TrainSettings, option_name
+from rnn_xp.train.checks import option_name
+from rnn_xp.train.settings import DEFAULT_STEPS, TrainSettings
 
 _FEWEST, _MOST = 20, 1000  # steps between two validations, if nothing was asked for
 

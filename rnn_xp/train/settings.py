@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from rnn_xp.data.tokenizers import LEVELS
+from rnn_xp.kernels import PRECISIONS
 from rnn_xp.models.config import CELLS, INITS
 from rnn_xp.optim import OPTIMIZERS, SCHEDULES
 from rnn_xp.train.checks import (
@@ -14,10 +15,12 @@ from rnn_xp.train.checks import (
     dropout_ratio,
     fraction,
     integer,
+    option_name,
     optional,
     positive,
     text,
 )
+from rnn_xp.train.combinations import check_together
 
 BATCHINGS = ("streams", "dlfs2", "char-rnn")
 VALID_PROTOCOLS = ("exact", "dlfs2")
@@ -151,6 +154,10 @@ class TrainSettings:
     backend : str or None
         None is what ``RNN_BACKEND`` names.
     dtype : {"float32", "float64"}
+    precision : {"float32", "tf32", "float16", "bfloat16"}
+        What the operands of the matrix products are rounded to, see
+        `rnn_xp.models.Rnnlm.set_precision`. Another than float32 needs CuPy, `dtype` float32 and
+        the fast kernels; float16 also scales the loss, see `rnn_xp.optim.LossScale`.
     preset : str or None
         Recorded only: `rnn_xp.train.make_settings` applies it.
 
@@ -224,36 +231,13 @@ class TrainSettings:
     threads: int | None = _option(None, optional(integer(1)))
     backend: str | None = _option(None, optional(text))
     dtype: str = _option("float32", choice(("float32", "float64")))
+    precision: str = _option("float32", choice(PRECISIONS))
     preset: str | None = _option(None, optional(text))
 
     def __post_init__(self) -> None:
         for entry in fields(self):
             entry.metadata["check"](option_name(entry.name), getattr(self, entry.name))
-        self._check_model()
-        if self.batch % self.accumulate:
-            raise ValueError(
-                f"--accumulate {self.accumulate} does not divide --batch {self.batch}; "
-                "the rows of a batch are run in equal parts"
-            )
-        if self.schedule == "cosine" and not (self.steps or self.epochs) and self.minutes:
-            raise ValueError(
-                "--schedule cosine needs to know the number of steps: give --steps or --epochs "
-                "with --minutes, or --schedule constant"
-            )
-
-    def _check_model(self) -> None:
-        output = "--hidden" if self.projection is None else "--projection"
-        width = self.hidden if self.projection is None else self.projection
-        for option, asked in (("--tied", self.tied), ("--residual", self.residual)):
-            if asked and not self.one_hot and self.embed != width:
-                raise ValueError(
-                    f"{option} needs --embed and {output} of one size, got {self.embed} and {width}"
-                )
-        if self.one_hot and (self.tied or self.residual):
-            raise ValueError("--one-hot has no embedding: give neither --tied nor --residual")
-        lstmp = self.peepholes or self.projection is not None or self.cell_clip is not None
-        if lstmp and self.cell != "lstm":
-            raise ValueError("--peepholes, --projection and --cell-clip need --cell lstm")
+        check_together(self)
 
     @property
     def learning_rate(self) -> float:
@@ -280,11 +264,6 @@ class TrainSettings:
         """
         known(document)
         return cls(**document)
-
-
-def option_name(name: str) -> str:
-    """How the command line spells a setting."""
-    return "--" + name.replace("_", "-")
 
 
 def known(names: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from rnn_xp._version import __version__
 from rnn_xp.backend import Backend, get_backend
-from rnn_xp.errors import CheckpointError
+from rnn_xp.errors import CheckpointError, PrecisionUnavailable
 from rnn_xp.models import LMConfig, Rnnlm
+from rnn_xp.train.checks import option_name
 from rnn_xp.train.claim import check_free, clear, remove_temporary, remove_unused
 from rnn_xp.train.dataset import TrainingData, absolute_data, prepare_data
 from rnn_xp.train.interrupt import stop_on_signals
@@ -22,7 +23,7 @@ from rnn_xp.train.report import Reporter
 from rnn_xp.train.result import TrainResult
 from rnn_xp.train.run_config import RunConfig, new_run_id
 from rnn_xp.train.run_folder import RunFolder
-from rnn_xp.train.settings import NO_VALIDATION, TrainSettings, known, option_name
+from rnn_xp.train.settings import NO_VALIDATION, TrainSettings, known
 
 LIMITS = ("epochs", "steps", "minutes")
 # What a resume may change: limits, and what does not change the meaning of what was saved.
@@ -83,6 +84,8 @@ def train(
     CheckpointError
         If `out` is not free, cannot be written, or cannot be resumed, or if another process
         is training in it.
+    PrecisionUnavailable
+        If the backend has not the precision of the settings, or of the run.
     NonFiniteError
         If the loss is not finite; what was good is saved.
     """
@@ -112,7 +115,7 @@ def _run(trainer: Trainer) -> TrainResult:
 def _new(settings: TrainSettings, path: Path, overwrite: bool, reporter: Reporter) -> Trainer:
     check_free(path, overwrite)  # again: another process may have trained here meanwhile
     backend = get_backend(settings.backend)
-    backend.kernels(settings.dtype)  # raises if RNN_XP_KERNELS is wrong
+    _check_kernels(backend, settings)
     settings = absolute_data(settings)
     with _tidied(path):
         data = prepare_data(settings, path)
@@ -136,7 +139,17 @@ def _planned(
     settings = resolved(settings, level, data.batches.steps_per_epoch)
     make_schedule(settings, total_steps(settings, data.batches.steps_per_epoch))
     config = model_config(settings, data.tokenizer.size)
-    return settings, config, Rnnlm.from_config(config, backend)
+    model = Rnnlm.from_config(config, backend)
+    model.set_precision(settings.precision)
+    return settings, config, model
+
+
+def _check_kernels(backend: Backend, settings: TrainSettings) -> None:
+    """Raise if ``RNN_XP_KERNELS`` is wrong, or if the backend has not the precision."""
+    try:
+        backend.kernels(settings.dtype, settings.precision)
+    except PrecisionUnavailable as error:
+        raise PrecisionUnavailable(f"--backend {backend.name}: {error}") from error
 
 
 def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer:
@@ -147,7 +160,7 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         backend = get_backend(settings.backend)
     except ValueError as error:
         raise ValueError(f"--backend of the run {path}: {error}") from error
-    backend.kernels(config.model.dtype)  # raises if RNN_XP_KERNELS is wrong
+    _check_kernels(backend, settings)
     try:
         remove_temporary(path)
     except OSError as error:
@@ -159,6 +172,7 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         data.tokenizer.save(folder.file("vocab.json"))
         folder.tokenizer()  # raises unless it fits the model
     model = Rnnlm.from_config(config.model, backend)
+    model.set_precision(settings.precision)
     folder.config = replace(config, settings=settings, version=__version__)
     trainer = Trainer(folder, data, model, reporter, not unstarted, new_rate="lr" in changes)
     if not unstarted:
