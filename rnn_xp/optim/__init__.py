@@ -1,4 +1,4 @@
-"""Optimisers, clipping, learning rate schedules, gradient accumulation.
+"""Optimisers, clipping, learning rate schedules, gradient accumulation, loss scaling.
 
 ::
 
@@ -16,6 +16,7 @@ from rnn_xp.optim.adam import Adam, AdamW
 from rnn_xp.optim.adaptive import AdaGrad, RMSprop
 from rnn_xp.optim.base import Optimizer
 from rnn_xp.optim.clip import clip_coefficient, clip_grads, clip_values, global_norm
+from rnn_xp.optim.loss_scale import LossScale
 from rnn_xp.optim.registry import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
 from rnn_xp.optim.schedules import (
     Constant,
@@ -38,6 +39,7 @@ __all__ = [
     "DecayAfter",
     "DivideOnWorse",
     "GradientAccumulator",
+    "LossScale",
     "Momentum",
     "Nesterov",
     "Optimizer",

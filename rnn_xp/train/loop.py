@@ -188,6 +188,7 @@ class Trainer:
         self._fetch()
         self.progress.seconds = self._clock.total()
         row = self.progress.log_row(self.optimizer.lr, self._clock.window(), epoch_ended)
+        row |= self._watch.scaling
         self._metrics.append(row)
         self.reporter.logged(row)
 
@@ -221,8 +222,7 @@ class Trainer:
         )
         self.batches.position = broken.batch
         self.progress.epoch = broken.batch / self.batches.steps_per_epoch
-        self.stepper.states = broken.states
-        self.model.dropout_counters = broken.counters
+        self.stepper.go_back(broken)
         self._watch.forget()
         self._before = None
         self._save()

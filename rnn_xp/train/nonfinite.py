@@ -4,6 +4,9 @@ The update of such a step is skipped on the device, so nothing is lost; the host
 it at the next log. A gradient that overflows once is a warning. A loss that is not finite
 poisons the recurrent state, and so does not go away: the run goes back to the step before,
 says which tensor was the first, and ends.
+
+With a loss scale (float16) a gradient that overflows is how the scale finds its size: that is
+neither warned of nor counted, until the scale is as small as it gets.
 """
 
 import math
@@ -12,6 +15,7 @@ from typing import Any
 
 from rnn_xp.backend import to_host
 from rnn_xp.namespace import namespace_of
+from rnn_xp.optim.loss_scale import LEAST
 from rnn_xp.train.diagnose import diagnose
 from rnn_xp.train.progress import Numbers
 from rnn_xp.train.stepper import Stepper, StepRecord
@@ -29,12 +33,18 @@ class NonFiniteWatch:
         Returns ``(x, t)`` of a batch by its number.
     sum_over_time : bool
         As in the settings.
+
+    Attributes
+    ----------
+    scaling : dict
+        Loss scale of the last step that was looked at, for the log; empty without one.
     """
 
     def __init__(self, stepper: Stepper, batch: Callable[[int], Any], sum_over_time: bool):
         self._stepper = stepper
         self._batch = batch
         self._sum_over_time = sum_over_time
+        self.scaling: dict[str, float] = {}
         self._unseen: list[StepRecord] = []
         self._bad: list[StepRecord] = []  # in a row, the last step included
 
@@ -55,11 +65,15 @@ class NonFiniteWatch:
         """
         numbers: list[Numbers] = []
         warnings: list[str] = []
-        for record, (loss, norm) in zip(self._unseen, _on_host(self._unseen), strict=True):
+        for record, (loss, norm, *scale) in zip(self._unseen, _on_host(self._unseen), strict=True):
             ok = math.isfinite(loss) and math.isfinite(norm)  # so decided the device, too
             numbers.append((record.step, record.tokens, loss, norm, ok))
+            if scale:
+                self.scaling = {"loss_scale": scale[0]}
             if not ok:
-                self._bad.append(record)
+                too_large = bool(scale) and scale[0] > LEAST and math.isfinite(loss)
+                if self._bad or not too_large:
+                    self._bad.append(record)
             elif self._bad:
                 warnings.append(self._warning())
                 self._bad = []
@@ -86,7 +100,9 @@ class NonFiniteWatch:
         parts = len(record.states)
         rows = len(xs) // parts
         counters = record.counters
-        dout = int(ts.shape[1]) if self._sum_over_time else 1
+        dout: float = int(ts.shape[1]) if self._sum_over_time else 1
+        if record.scaling is not None:
+            dout *= float(to_host(record.scaling[0]))
         found = ""
         for part, state in enumerate(record.states):
             block = slice(part * rows, (part + 1) * rows)
@@ -105,10 +121,11 @@ class NonFiniteWatch:
         )
 
 
-def _on_host(records: list[StepRecord]) -> list[tuple[float, float]]:
-    """Loss and norm of each step, in one copy from the device."""
+def _on_host(records: list[StepRecord]) -> list[list[float]]:
+    """Loss, norm and loss scale, if there is one, of each step, in one copy from the device."""
     if not records:
         return []
     xp = namespace_of(records[0].norm)
-    numbers = to_host(xp.stack([a for r in records for a in (r.loss, r.norm)]))
-    return [(loss, norm) for loss, norm in numbers.reshape(-1, 2).tolist()]
+    scalars = [a for r in records for a in (r.loss, r.norm, *(r.scaling or ())[:1])]
+    numbers: list[list[float]] = to_host(xp.stack(scalars)).reshape(len(records), -1).tolist()
+    return numbers

@@ -30,7 +30,7 @@ class Progress:
     validated : int
         The step of the last validation.
     skipped : int
-        Updates that were not made because a gradient was not finite.
+        Updates that were not made because a gradient was not finite, or the scaled one was not.
     window : list of Numbers
         Step, tokens, loss, norm and ok of each step since the last row of the log.
     epoch_nats, epoch_tokens : float, int

@@ -170,7 +170,10 @@ class ProgressReporter(Reporter):
     def _numbers(self, row: dict[str, Any]) -> str:
         level = self._info.level if self._info is not None else "char"
         loss = readable(row["train_loss"], level)
-        return f"{loss}, {row['tokens_per_second']:,.0f} tokens/s"
+        shown = f"{loss}, {row['tokens_per_second']:,.0f} tokens/s"
+        if "loss_scale" in row and row["skipped"]:
+            shown += f", {row['skipped']} skipped, loss scale {row['loss_scale']:.0f}"
+        return shown
 
     def _shown(self, row: dict[str, Any]) -> str:
         """What stands beside the bar, which knows the time left only from the steps left."""

@@ -53,6 +53,8 @@ def save_state(folder: RunFolder, parts: Parts, progress: Progress) -> None:
         "schedule": {"name": parts.schedule.name, **parts.schedule.state_dict()},
         "dropout_counters": parts.model.dropout_counters,
     }
+    if parts.stepper.loss_scale is not None:
+        document["loss_scale"] = parts.stepper.loss_scale.state_dict()
     save_arrays(folder.file("last.safetensors"), arrays, document)
 
 
@@ -96,6 +98,8 @@ def load_state(folder: RunFolder, parts: Parts) -> Progress:
         _load_optimizer(arrays, parts.optimizer)
         _load_states(arrays, parts.stepper, parts.model.backend)
         parts.batches.load_state_dict(document["batches"])
+        if parts.stepper.loss_scale is not None:
+            parts.stepper.loss_scale.load_state_dict(document["loss_scale"])
         schedule = dict(document["schedule"])
         if schedule.pop("name") == parts.schedule.name:
             parts.schedule.load_state_dict(schedule)

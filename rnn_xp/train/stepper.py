@@ -5,7 +5,15 @@ from typing import Any, TypeAlias
 
 from rnn_xp._typing import Array
 from rnn_xp.models import Rnnlm
-from rnn_xp.optim import GradientAccumulator, Optimizer, clip_coefficient, clip_values, global_norm
+from rnn_xp.optim import (
+    GradientAccumulator,
+    LossScale,
+    Optimizer,
+    clip_coefficient,
+    clip_values,
+    global_norm,
+)
+from rnn_xp.optim.loss_scale import Scaling
 from rnn_xp.train.settings import TrainSettings
 
 LayerStates: TypeAlias = list[Any]  # one state a recurrent layer: a tuple of (N, H), or None
@@ -30,6 +38,8 @@ class StepRecord:
         Recurrent states before the step, one a part of the batch.
     counters : list of int
         Dropout counters before the step.
+    scaling : tuple of 0-d array, or None
+        State of the loss scale before the step.
     """
 
     step: int
@@ -39,6 +49,7 @@ class StepRecord:
     norm: Array
     states: list[LayerStates]
     counters: list[int]
+    scaling: Scaling | None = None
 
 
 class Stepper:
@@ -49,12 +60,14 @@ class Stepper:
     model : Rnnlm
     optimizer : Optimizer
     settings : TrainSettings
-        ``clip``, ``clip_values``, ``accumulate`` and ``sum_over_time`` are used.
+        ``clip``, ``clip_values``, ``accumulate``, ``sum_over_time`` and ``precision`` are used.
 
     Attributes
     ----------
     states : list of LayerStates
         Recurrent states, one for each of the `accumulate` parts of the rows.
+    loss_scale : LossScale or None
+        With precision float16.
     """
 
     def __init__(self, model: Rnnlm, optimizer: Optimizer, settings: TrainSettings):
@@ -66,6 +79,8 @@ class Stepper:
         self._grads = [g for _, g in segments]
         self._parts = settings.accumulate
         self._accumulator = GradientAccumulator(self._grads) if self._parts > 1 else None
+        half = settings.precision == "float16"
+        self.loss_scale = LossScale(model.flat_params) if half else None
         self.states: list[LayerStates] = []
         self.reset_states()
 
@@ -88,20 +103,36 @@ class Stepper:
         """
         before = [list(states) for states in self.states]
         counters = self.model.dropout_counters
+        scaling = None if self.loss_scale is None else self.loss_scale.state
         loss, grads = self._gradient(ts, parts)
-        norm = global_norm(grads)
-        scale, ok = clip_coefficient(norm, self._settings.clip, loss)
+        norm = self._unscaled(global_norm(grads))
+        factor, ok = clip_coefficient(norm, self._settings.clip, loss)
+        scale = self._unscaled(factor)
         if self._settings.clip_values is not None:
-            if self._settings.clip is not None:
+            if self._settings.clip is not None or self.loss_scale is not None:
                 for grad in grads:
                     grad[...] = grad * scale
                 scale = 1.0
             clip_values(grads, self._settings.clip_values)
         self.optimizer.update(self._params, grads, scale=scale, ok=ok)
-        return StepRecord(number, batch, int(ts.size), loss, norm, before, counters)
+        if self.loss_scale is not None:
+            self.loss_scale.update(ok)
+        return StepRecord(number, batch, int(ts.size), loss, norm, before, counters, scaling)
+
+    def go_back(self, record: StepRecord) -> None:
+        """Let everything but parameters and optimiser be as it was before a step."""
+        self.states = record.states
+        self.model.dropout_counters = record.counters
+        if self.loss_scale is not None and record.scaling is not None:
+            self.loss_scale.state = record.scaling
+
+    def _unscaled(self, value: Any) -> Any:
+        return value if self.loss_scale is None else self.loss_scale.unscaled(value)
 
     def _gradient(self, ts: Any, parts: list[tuple[Any, Any]]) -> tuple[Array, list[Array]]:
-        dout = int(ts.shape[1]) if self._settings.sum_over_time else 1
+        dout: Any = int(ts.shape[1]) if self._settings.sum_over_time else 1
+        if self.loss_scale is not None:
+            dout = dout * self.loss_scale.scale
         if self._accumulator is None:
             put_states(self.model, self.states[0])
             loss = self.model.forward(*parts[0])

@@ -6,11 +6,25 @@ import json
 import numpy as np
 import pytest
 from cli_helpers import SMALL
+from standin import transfers
 
 from rnn_xp.train import RunFolder, loop
 from rnn_xp.train.settings import TrainSettings
+from rnn_xp.train.stepper import Stepper
 
 PRECISIONS = ("tf32", "float16", "bfloat16")
+
+
+@pytest.fixture(autouse=True)
+def without_transfers(monkeypatch):
+    """No training step waits for the device."""
+    real = Stepper.step
+
+    def step(*args):
+        with transfers.refused():
+            return real(*args)
+
+    monkeypatch.setattr(Stepper, "step", step)
 
 
 @pytest.fixture(autouse=True)
