@@ -10,7 +10,7 @@ import numpy as np
 
 from rnn_xp._version import __version__
 from rnn_xp.backend import Backend, get_backend
-from rnn_xp.errors import CheckpointError, PrecisionUnavailable
+from rnn_xp.errors import CheckpointError
 from rnn_xp.models import LMConfig, Rnnlm
 from rnn_xp.train.checks import option_name
 from rnn_xp.train.claim import check_free, clear, remove_temporary, remove_unused
@@ -115,7 +115,7 @@ def _run(trainer: Trainer) -> TrainResult:
 def _new(settings: TrainSettings, path: Path, overwrite: bool, reporter: Reporter) -> Trainer:
     check_free(path, overwrite)  # again: another process may have trained here meanwhile
     backend = get_backend(settings.backend)
-    _check_kernels(backend, settings)
+    backend.kernels(settings.dtype, settings.precision)  # raises if they, or the mode, are wrong
     settings = absolute_data(settings)
     with _tidied(path):
         data = prepare_data(settings, path)
@@ -144,14 +144,6 @@ def _planned(
     return settings, config, model
 
 
-def _check_kernels(backend: Backend, settings: TrainSettings) -> None:
-    """Raise if ``RNN_XP_KERNELS`` is wrong, or if the backend has not the precision."""
-    try:
-        backend.kernels(settings.dtype, settings.precision)
-    except PrecisionUnavailable as error:
-        raise PrecisionUnavailable(f"--backend {backend.name}: {error}") from error
-
-
 def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer:
     folder = RunFolder.open(path)
     config = folder.config
@@ -160,7 +152,7 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         backend = get_backend(settings.backend)
     except ValueError as error:
         raise ValueError(f"--backend of the run {path}: {error}") from error
-    _check_kernels(backend, settings)
+    backend.kernels(settings.dtype, settings.precision)  # raises if they, or the mode, are wrong
     try:
         remove_temporary(path)
     except OSError as error:
