@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from rnn_xp.errors import KernelRefused, PrecisionUnavailable
-from rnn_xp.kernels.generic import dropout, embedding, loss, sequence, updates
+from rnn_xp.kernels.generic import dropout, embedding, loss, loss_scale, sequence, updates
 
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
@@ -40,6 +40,7 @@ class Kernels:
     adagrad_update: Callable[..., Any]
     rmsprop_update: Callable[..., Any]
     adam_update: Callable[..., Any]
+    loss_scale_update: Callable[..., Any]
     compiled: frozenset[str] = frozenset()
     precise: frozenset[str] = frozenset()
 
@@ -65,6 +66,7 @@ GENERIC = Kernels(
     adagrad_update=updates.adagrad_update,
     rmsprop_update=updates.rmsprop_update,
     adam_update=updates.adam_update,
+    loss_scale_update=loss_scale.loss_scale_update,
 )
 
 PRIMITIVES = tuple(f.name for f in fields(Kernels) if f.name not in ("name", "compiled", "precise"))

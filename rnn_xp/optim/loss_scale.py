@@ -64,8 +64,12 @@ class LossScale:
 
     @property
     def scale(self) -> Array:
-        """The factor, shape (); what the loss's ``backward`` takes as `dout`."""
+        """The factor, shape (); what the ``backward`` of the loss takes as `dout`."""
         return self.state[0]
+
+    def scaled(self, dout: Any) -> Array:
+        """The factor times a number or 0-d array that the gradient is multiplied by anyway."""
+        return self.scale if isinstance(dout, int) and dout == 1 else dout * self.scale
 
     def unscaled(self, value: Any) -> Array:
         """`value`, a number or 0-d array that belongs to the scaled gradient, without the scale."""
@@ -79,14 +83,10 @@ class LossScale:
         ok : array of bool, shape ()
             Whether its gradient was finite, see `rnn_xp.optim.clip_coefficient`.
         """
-        scale, good = self.state
-        xp = namespace_of(scale)
-        zero = xp.zeros_like(good)
-        good = xp.where(ok, good + 1.0, zero)
-        grown = good >= self.interval
-        doubled = xp.where(grown & (scale < MOST), 2.0 * scale, scale)
-        halved = xp.where(scale > LEAST, 0.5 * scale, scale)
-        self.state: Scaling = (xp.where(ok, doubled, halved), xp.where(grown, zero, good))
+        update = self._backend.kernels(self._dtype).loss_scale_update
+        self.state: Scaling = update(
+            *self.state, ok, interval=self.interval, least=LEAST, most=MOST
+        )
 
     def state_dict(self) -> dict[str, float]:
         """What `load_state_dict` takes, as plain numbers, which are exact. Waits for the device."""

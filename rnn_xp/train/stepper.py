@@ -132,7 +132,7 @@ class Stepper:
     def _gradient(self, ts: Any, parts: list[tuple[Any, Any]]) -> tuple[Array, list[Array]]:
         dout: Any = int(ts.shape[1]) if self._settings.sum_over_time else 1
         if self.loss_scale is not None:
-            dout = dout * self.loss_scale.scale
+            dout = self.loss_scale.scaled(dout)
         if self._accumulator is None:
             put_states(self.model, self.states[0])
             loss = self.model.forward(*parts[0])

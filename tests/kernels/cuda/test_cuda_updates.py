@@ -133,6 +133,21 @@ def test_clipping_is_the_generic_one(cuda_be, norm, loss, max_norm, dtype):
         close(scale, np.asarray(expected), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ok", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 2.0, 2.0**23, 2.0**24])
+@pytest.mark.parametrize("good", [0.0, 1.0, 2.0])
+def test_the_loss_scale_is_the_generic_one(cuda_be, scale, good, ok, dtype):
+    host = [np.asarray(scale, dtype), np.asarray(good, dtype), np.asarray(ok)]
+    given = [cuda_be.asarray(a) for a in host]
+    bounds = {"interval": 3, "least": 1.0, "most": 2.0**24}
+    ours = cuda_be.kernels(dtype).loss_scale_update(*given, **bounds)
+    for a, b in zip(ours, GENERIC.loss_scale_update(*host, **bounds), strict=True):
+        assert (a.dtype, a.shape) == (dtype, ())
+        assert to_host(a) == b
+    assert [to_host(a) for a in given] == host
+
+
 @pytest.mark.parametrize("shape", [(1,), (0, 3), (3, 5), (1, 2, 8), (4, 3, 700)], ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("ratio", [0.0, 1e-6, 0.3, 0.5, 0.99])
