@@ -13,6 +13,7 @@ from rnn_xp.kernels.workspace import Workspace
 
 # As in cu/softmax_loss.cu.
 THREADS = 256
+RAISED = 2.0**15
 # Bytes of logits that exist at a time: large enough that one product fills the device.
 CHUNK_BYTES = 256 << 20
 
@@ -43,8 +44,8 @@ def affine_softmax_cross_entropy(
 ) -> tuple[Array, Array | None]:
     """See `rnn_xp.kernels.generic.loss.affine_softmax_cross_entropy`.
 
-    In float16 and bfloat16 the gradient of the logits is rounded before `scale`, with which the
-    sums are multiplied.
+    In float16 and bfloat16 the gradient of the logits is rounded before `scale`, and `RAISED`; the
+    sums are multiplied by what is missing.
     """
     import cupy
 
@@ -77,8 +78,9 @@ def affine_softmax_cross_entropy(
         elif b is not None:
             cupy.add(grads[1], cupy.sum(logits, axis=0), out=grads[1])
     if grads is not None and dx is not None and is_half(precision):
-        cupy.multiply(dx, scale, out=dx)
-        cupy.multiply(grads[0], scale, out=grads[0])
+        missing = scale / RAISED
+        cupy.multiply(dx, missing, out=dx)
+        cupy.multiply(grads[0], missing, out=grads[0])
     return losses, dx
 
 

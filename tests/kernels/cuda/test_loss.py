@@ -128,6 +128,18 @@ def test_float16_keeps_gradients_below_its_smallest_number(cuda_be):
     compare(ours(cuda_be, given, kind, scale=1e-9), reference(given, scale=1e-9), kind)
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_unlikely_tokens_keep_their_gradient(cuda_be, precision):
+    """Probabilities of 1e-8, which are 0 in float16."""
+    x, W, b, ids = problem(8)
+    ids[ids == 0] = 1
+    b[0] -= 12.0
+    expected = reference((x, W, b, ids), scale=1.0)[2][:, 0]
+    assert 0 < np.abs(expected).max() < 2.0**-23
+    column = to_host(ours(cuda_be, (x, W, b, ids), ("float32", precision), scale=1.0)[2])[:, 0]
+    assert np.abs(column - expected).max() < 2e-2 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("kind", [("float64", "float32"), ("float32", "bfloat16")])
 def test_arrays_in_other_orders(cuda_be, kind):
     """Columns that are contiguous, and rows that are apart, as a caller may hold them."""
