@@ -109,10 +109,6 @@ def server(side: str) -> Server:
 
 def set_precision(owner: Any, precision: str) -> None:
     """Let a model or a layer compute in `precision`; refuse where it cannot."""
-    if precision == "float32":
-        return
-    if not hasattr(owner, "set_precision"):
-        raise Refused(f"this release of rnn_xp computes in float32 only, not in {precision}")
     try:
         owner.set_precision(precision)
     except ValueError as error:

@@ -93,9 +93,11 @@ def main() -> int:
 def settings_of(name: str, arguments: argparse.Namespace) -> TrainSettings:
     """Of a new run."""
     preset, given = RUNS[name]
-    more: dict[str, Any] = {"data": f"ptb:{arguments.ptb}", "backend": arguments.backend}
-    if arguments.precision != "float32":
-        more["precision"] = arguments.precision
+    more: dict[str, Any] = {
+        "data": f"ptb:{arguments.ptb}",
+        "backend": arguments.backend,
+        "precision": arguments.precision,
+    }
     if arguments.rehearse:
         more |= TINY
     return make_settings(preset, **{**given, **more, "save_every": 60.0})
