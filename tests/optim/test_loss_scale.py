@@ -1,10 +1,12 @@
 """The loss scale by itself, on every backend, and in single steps on NumPy."""
 
+import math
+
 import numpy as np
 import pytest
 
 from rnn_xp import Rnnlm
-from rnn_xp.backend import to_host
+from rnn_xp.backend import get_backend, to_host
 from rnn_xp.optim import LossScale, clip_coefficient, get_optimizer
 from rnn_xp.optim.loss_scale import LEAST, MOST
 from rnn_xp.train.settings import TrainSettings
@@ -51,6 +53,29 @@ def test_good_steps_in_a_row_double(backend):
     scales, counts = zip(*after(backend, oks, first=8.0, interval=3), strict=True)
     assert scales == (8, 8, 4, 4, 4, 8, 8, 8, 16, 16)
     assert counts == (1, 2, 0, 1, 2, 0, 1, 2, 0, 1)
+
+
+def test_it_is_that_of_pytorch(torch, rng):
+    oks = rng.random(60) < 0.8
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=3)
+    weight = torch.nn.Parameter(torch.ones(1))
+    sgd, scales = torch.optim.SGD([weight], lr=0.1), []
+    for ok in oks:
+        sgd.zero_grad()
+        scaler.scale(weight.sum() * (1.0 if ok else math.inf)).backward()
+        scaler.step(sgd)
+        scaler.update()
+        scales.append(scaler.get_scale())
+    states = after(get_backend("numpy"), oks, first=256.0, interval=3)
+    assert [scale for scale, _ in states] == scales
+    assert LEAST < min(scales) < 256 < max(scales) < MOST
+
+
+def test_it_begins_as_that_of_pytorch(torch):
+    theirs, ours = torch.amp.GradScaler("cpu"), LossScale(np.zeros(1, "float32"))
+    assert (theirs.get_growth_factor(), theirs.get_backoff_factor()) == (2.0, 0.5)
+    assert ours.state_dict() == {"scale": theirs.get_scale(), "good_steps": 0.0}
+    assert ours.interval == theirs.get_growth_interval()
 
 
 def test_it_takes_2000_by_default(backend):
