@@ -93,7 +93,7 @@ def test_bad_usage(cli, tmp_path, text_file, words, error):
     assert not out.exists()
 
 
-def test_generic_kernels_refuse(cli, cuda_standin, monkeypatch, tmp_path, text_file):
+def test_generic_kernels_refuse(cli, cuda_be, monkeypatch, tmp_path, text_file):
     monkeypatch.setenv("RNN_XP_KERNELS", "generic")
     out = tmp_path / "run"
     words = ["--data", text_file, "--out", out, "--backend", "cupy", "--precision", "tf32"]
@@ -124,7 +124,7 @@ def test_a_resume_cannot_change_it(cli, trained):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_run_on_cupy(cli, cuda_standin, trained, text_file, precision):
+def test_a_run_on_cupy(cli, cuda_be, trained, text_file, precision):
     run, said = trained("--backend", "cupy", "--precision", precision)
     assert f"backend cupy:0, precision {precision}\n" in said
     shown = cli("info", run).out
@@ -144,7 +144,7 @@ def test_a_run_on_cupy(cli, cuda_standin, trained, text_file, precision):
     assert f"precision {precision}" in resumed.err
 
 
-def test_the_precision_reaches_the_products(cuda_standin, trained):
+def test_the_precision_reaches_the_products(cuda_be, trained):
     """Initial weights are the same, those that are trained are not; nor is anything far away."""
     weights = {}
     for precision in ("float32", *PRECISIONS):

@@ -1,4 +1,4 @@
-"""Runs in float16, on the stand-in for CuPy: the loss is scaled, and the run knows how."""
+"""Runs in float16, on CuPy and its stand-in: the loss is scaled, and the run knows how."""
 
 import io
 from functools import partial
@@ -17,7 +17,7 @@ from rnn_xp.train.stepper import Stepper
 
 
 @pytest.fixture
-def half(small, cuda_standin):
+def half(small, cuda_be):
     """Function that makes settings of a run in float16."""
     return partial(
         small, backend="cupy", precision="float16", steps=14, bptt=4, valid="none", log_every=4
