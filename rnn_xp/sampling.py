@@ -73,13 +73,7 @@ class Sampling:
         if self.greedy or self.temperature == 0.0:
             best: Ids = np.argmax(self._allowed(scores), axis=1)
             return best
-        p = self._exponentials(scores)
-        starts = np.arange(0, p.shape[1], BLOCK)
-        in_blocks = np.add.reduceat(p, starts, axis=1)
-        return np.array(
-            [_draw(*row, starts) for row in zip(p, in_blocks, uniforms, strict=True)],
-            dtype=np.int64,
-        )
+        return _draw(self._exponentials(scores), uniforms)
 
     def probabilities(self, scores: Any) -> NDArray[np.float64]:
         """Probability of each token, (N, V), 0 for what is left out."""
@@ -119,19 +113,36 @@ def check_integer(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name} is {value!r}, expected an integer from {least} on")
 
 
-def _draw(p: Any, in_blocks: Any, uniform: float, starts: Any) -> int:
-    """The token at which the running sum of `p`, (V,), first passes ``uniform * sum(p)``.
+def _draw(p: Any, uniforms: Any) -> Ids:
+    """In each row of `p`, (N, V), the token at which the running sum first passes its share.
 
-    `in_blocks` are the sums of the blocks that begin at `starts`.
+    That share is the row's uniform number of the whole sum. With many tokens the sums of
+    blocks are added up first, and then what is inside one block.
     """
-    cumulative = np.cumsum(in_blocks)
+    N, V = p.shape
+    if V <= BLOCK:
+        running = np.cumsum(p, axis=1)
+        return _first_past(running, uniforms * running[:, -1])
+    starts = np.arange(0, V, BLOCK)
+    running = np.cumsum(np.add.reduceat(p, starts, axis=1), axis=1)
+    share = uniforms * running[:, -1]
+    chosen = _first_past(running, share)
+    # Not negative, whatever the rounding: what was not passed is taken away.
+    share -= np.where(chosen > 0, running[np.arange(N), chosen - 1], 0.0)
+    inside = np.zeros((N, BLOCK))
+    for row, start, out in zip(p, starts[chosen], inside, strict=True):
+        block = row[start : start + BLOCK]
+        out[: block.size] = block
+    ids: Ids = starts[chosen] + _first_past(np.cumsum(inside, axis=1), share)
+    return ids
+
+
+def _first_past(running: Any, share: Any) -> Ids:
+    """Where each row of running sums first exceeds `share`, from 0 on; so never at a zero."""
     # Rounding must not carry a draw past the last token that has a probability.
-    target = min(uniform * cumulative[-1], np.nextafter(cumulative[-1], 0.0))
-    block = int(np.argmax(cumulative > target))
-    inside = p[starts[block] : starts[block] + BLOCK]
-    passed = np.cumsum(inside) > target - (cumulative[block] - in_blocks[block])
-    place = np.argmax(passed) if passed[-1] else np.flatnonzero(inside)[-1]
-    return int(starts[block] + place)
+    share = np.minimum(share, np.nextafter(running[:, -1], 0.0))
+    first: Ids = np.argmax(running > share[:, None], axis=1)
+    return first
 
 
 def _highest(scores: Any, k: int) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnn_xp.errors import NonFiniteError
-from rnn_xp.sampling import Sampling
+from rnn_xp.sampling import BLOCK, Sampling
 
 
 class TestSampling:
@@ -54,6 +54,27 @@ class TestSampling:
             assert sampling.choose(scores, np.array([uniform]))[0] in (1, 2)
         assert sampling.choose(scores, np.array([0.0])) == [1]
         assert sampling.choose(scores, np.array([np.nextafter(1.0, 0)])) == [2]
+
+    def test_no_draw_between_two_blocks_falls_on_a_skipped_token(self):
+        skipped = tuple(range(0, 3 * BLOCK + 1, BLOCK))
+        sampling = Sampling(skip_ids=skipped)
+        for seed in range(50):
+            scores = np.random.default_rng(seed).normal(size=(1, 3 * BLOCK + 16)) * 3
+            sums = np.add.reduceat(sampling.probabilities(scores)[0], skipped)
+            for edge in np.cumsum(sums)[:-1] / sums.sum():
+                for uniform in (np.nextafter(edge, 0), edge, np.nextafter(edge, 1)):
+                    assert sampling.choose(scores, np.array([uniform]))[0] not in skipped
+
+    def test_rows_are_drawn_each_by_itself(self):
+        rng = np.random.default_rng(0)
+        for V in (5, BLOCK, BLOCK + 1, 3 * BLOCK):
+            scores, uniforms = rng.normal(size=(40, V)) * 3, rng.random(40)
+            ids = Sampling().choose(scores, uniforms)
+            for row in range(40):
+                probabilities = Sampling().probabilities(scores[row : row + 1])[0]
+                running = np.concatenate([[0.0], np.cumsum(probabilities)])
+                assert running[ids[row]] - 1e-12 <= uniforms[row] <= running[ids[row] + 1] + 1e-12
+                assert Sampling().choose(scores[row : row + 1], uniforms[row : row + 1]) == ids[row]
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
     def test_scores_that_are_not_finite_are_an_error(self, bad):
