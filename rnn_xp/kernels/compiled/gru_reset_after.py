@@ -14,7 +14,7 @@ from rnn_xp.kernels.compiled.passes import (
     counted_steps,
     final_gradient,
     first_gradient,
-    products_transposed,
+    gradient_product,
     project,
     stack_of_states,
     upstream,
@@ -50,11 +50,12 @@ def backward(
     a, h, counts = saved
     T, N, H = run.T, run.N, run.H
     given, dh = upstream(run, dhs), final_gradient(run, "dh", dhT)
-    product, columns = products_transposed(run, "dproduct")
+    product, arrived, by_columns = gradient_product(run, "dproduct")
     through = run.buffer("through", N, H)
+    Wh_transposed = run.transposed(run.Wh)
     for t in range(T - 1, -1, -1):
-        _backward_step(a, columns, dh, through, given, h, counts, t, t % len(given))
-        np.matmul(a[t, :, : 3 * H], run.Wh.T, out=product)
+        _backward_step(a, arrived, by_columns, dh, through, given, h, counts, t, t % len(given))
+        np.matmul(a[t, :, : 3 * H], Wh_transposed, out=product)
     # The first three gradients go through Wh; then a_n takes the place of inner, and the
     # first three go through Wx.
     da = a.reshape(T * N, 4 * H)
@@ -119,7 +120,8 @@ def _inner_and_n(r: Array, middle: Array, n: Array, product: Array, bias: Array)
 @compiled
 def _backward_step(
     a: Array,
-    columns: Array,
+    arrived: Array,
+    by_columns: bool,
     dh: Array,
     through: Array,
     dhs: Array,
@@ -131,7 +133,7 @@ def _backward_step(
     """One step: a from r, z, inner, n to their gradients; what goes past Wh to `through`."""
     N, H = dh.shape
     for n in range(N):
-        arriving(columns, dh, counts, t, n)
+        arriving(arrived, by_columns, dh, counts, t, n)
         if t + 1 < counts.shape[0] and counts[t + 1, n]:
             add_row(through[n], dh[n])
         row = a[t, n]

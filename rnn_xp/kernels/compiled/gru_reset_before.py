@@ -14,9 +14,10 @@ from rnn_xp.kernels.compiled.passes import (
     counted_steps,
     final_gradient,
     first_gradient,
-    products_transposed,
+    gradient_product,
     project,
     stack_of_states,
+    take_row,
     upstream,
     vector,
 )
@@ -52,15 +53,16 @@ def backward(
     a, h, inner, counts = saved
     T, N, H = run.T, run.N, run.H
     given, dh = upstream(run, dhs), final_gradient(run, "dh", dhT)
-    product, columns = products_transposed(run, "dproduct")
-    dinner, inner_columns = products_transposed(run, "dinner")
+    product, arrived, by_columns = gradient_product(run, "dproduct")
+    dinner, inner_arrived, inner_columns = gradient_product(run, "dinner")
     through = run.buffer("through", N, H)
-    Wh_rz, Wh_n = run.Wh[:, : 2 * H], run.Wh[:, 2 * H :]
+    Wh_transposed = run.transposed(run.Wh)
+    Wh_rz_transposed, Wh_n_transposed = Wh_transposed[: 2 * H], Wh_transposed[2 * H :]
     for t in range(T - 1, -1, -1):
-        _backward_state(a, columns, dh, through, given, h, counts, t, t % len(given))
-        np.matmul(a[t, :, 2 * H :], Wh_n.T, out=dinner)
-        _backward_gates(a, inner_columns, dh, through, h, counts, t)
-        np.matmul(a[t, :, : 2 * H], Wh_rz.T, out=product)
+        _backward_state(a, arrived, by_columns, dh, through, given, h, counts, t, t % len(given))
+        np.matmul(a[t, :, 2 * H :], Wh_n_transposed, out=dinner)
+        _backward_gates(a, inner_arrived, inner_columns, dh, through, h, counts, t)
+        np.matmul(a[t, :, : 2 * H], Wh_rz_transposed, out=product)
     da = a.reshape(T * N, 3 * H)
     dWx, dWh, db = grads
     product_into(run.x.T, da, dWx)
@@ -129,7 +131,8 @@ def _state(
 @compiled
 def _backward_state(
     a: Array,
-    columns: Array,
+    arrived: Array,
+    by_columns: bool,
     dh: Array,
     through: Array,
     dhs: Array,
@@ -141,7 +144,7 @@ def _backward_state(
     """Gradients of a_z and a_n in place of z and n; what goes past the products to `through`."""
     N, H = dh.shape
     for n in range(N):
-        arriving(columns, dh, counts, t, n)
+        arriving(arrived, by_columns, dh, counts, t, n)
         if t + 1 < counts.shape[0] and counts[t + 1, n]:
             add_row(through[n], dh[n])
         row = a[t, n]
@@ -155,15 +158,21 @@ def _backward_state(
 
 @compiled
 def _backward_gates(
-    a: Array, inner_columns: Array, dh: Array, through: Array, h: Array, counts: Array, t: int
+    a: Array,
+    arrived: Array,
+    by_columns: bool,
+    dh: Array,
+    through: Array,
+    h: Array,
+    counts: Array,
+    t: int,
 ) -> None:
     """``through += dinner r`` and ``da_r = dinner h r (1 - r)``, in place of r."""
     N, H = dh.shape
     for n in range(N):
         if counts[t, n]:
             dinner = dh[n]  # its contents have been used
-            for j in range(H):
-                dinner[j] = inner_columns[j, n]
+            take_row(arrived, by_columns, n, dinner)
             _through_reset(dinner, a[t, n, :H], h[t, n], through[n])
 
 

@@ -14,7 +14,7 @@ from rnn_xp.kernels.compiled.passes import (
     counted_steps,
     final_gradient,
     first_gradient,
-    products_transposed,
+    gradient_product,
     project,
     stack_of_states,
     upstream,
@@ -70,10 +70,11 @@ def lstm_backward(
     T, N, H = run.T, run.N, run.H
     given = upstream(run, dhs)
     dh, dc = final_gradient(run, "dh", dhT), final_gradient(run, "dc", dcT)
-    product, columns = products_transposed(run, "dproduct")
+    product, arrived, by_columns = gradient_product(run, "dproduct")
+    Wh_transposed = run.transposed(run.Wh)
     for t in range(T - 1, -1, -1):
-        _backward_step(a, columns, dh, dc, given, c, counts, t, t % len(given))
-        np.matmul(a[t], run.Wh.T, out=product)
+        _backward_step(a, arrived, by_columns, dh, dc, given, c, counts, t, t % len(given))
+        np.matmul(a[t], Wh_transposed, out=product)
     da = a.reshape(T * N, 4 * H)
     dWx, dWh, db = grads
     product_into(run.x.T, da, dWx)
@@ -131,7 +132,8 @@ def _next_h(o: Array, c_next: Array, h_next: Array) -> None:
 @compiled
 def _backward_step(
     a: Array,
-    columns: Array,
+    arrived: Array,
+    by_columns: bool,
     dh: Array,
     dc: Array,
     dhs: Array,
@@ -143,7 +145,7 @@ def _backward_step(
     """One step: a from i, f, g, o to their da; dc from that of c' to that of c."""
     N, H = dc.shape
     for n in range(N):
-        arriving(columns, dh, counts, t, n)
+        arriving(arrived, by_columns, dh, counts, t, n)
         row = a[t, n]
         if not counts[t, n]:
             row[:] = 0.0

@@ -66,14 +66,16 @@ def consume(run: Run, where: str) -> None:
     run.workspace.renew()
 
 
-def products_transposed(run: Run, name: str) -> tuple[Array, Array]:
-    """Buffer for ``da @ Wh.T``: as (N, H) for the product, as (H, N or more) for the kernels.
+def gradient_product(run: Run, name: str) -> tuple[Array, Array, bool]:
+    """Buffer (N, H) for a product with ``Wh.T``, and how the kernels take it.
 
-    Why in this order of memory: see `Run.product_buffer`.
+    That is the buffer itself, and False; or where the faster order of memory is the other one
+    (see `Run.product_buffer`) the same as (H, N or more), and True.
     """
-    # Rows a multiple of 256 bytes apart would all fall into the same few cache sets.
-    columns = run.buffer(name, run.H, run.N + (8 if run.N % 64 == 0 else 0))
-    return columns[:, : run.N].T, columns
+    product = run.product_buffer(name, run.H)
+    if product.flags.c_contiguous:
+        return product, product, False
+    return product, product.base, True
 
 
 def first_gradient(counts: Array, product: Array, dh: Array) -> Array:
@@ -82,16 +84,25 @@ def first_gradient(counts: Array, product: Array, dh: Array) -> Array:
 
 
 @compiled
-def arriving(columns: Array, dh: Array, counts: Array, t: int, n: int) -> None:
+def take_row(product: Array, by_columns: bool, n: int, row: Array) -> None:
+    """Let `row` be row n of a `gradient_product`."""
+    if by_columns:
+        for j in range(row.size):
+            row[j] = product[j, n]
+    else:
+        for j in range(row.size):
+            row[j] = product[n, j]
+
+
+@compiled
+def arriving(product: Array, by_columns: bool, dh: Array, counts: Array, t: int, n: int) -> None:
     """Let ``dh[n]`` be what reaches row n of h after step t from the later steps.
 
-    It is a column of the product, except after the last step and before a masked one: then
+    It is a row of the product, except after the last step and before a masked one: then
     ``dh[n]`` holds it already.
     """
     if t + 1 < counts.shape[0] and counts[t + 1, n]:
-        row = dh[n]
-        for j in range(row.size):
-            row[j] = columns[j, n]
+        take_row(product, by_columns, n, dh[n])
 
 
 @compiled

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._typing import Array
+from rnn_xp.kernels.cpu.memory import keep_freed_memory
 from rnn_xp.kernels.workspace import Workspace
+
+keep_freed_memory()
 
 # Bytes of derivative factors that exist at a time in a backward pass: few calls for short
 # steps, and still in the second-level cache for wide ones.
 CHUNK_BYTES = 1 << 19
-# OpenBLAS multiplies matrices with no more multiplications than this on one thread without
-# copying them first (its small-matrix kernels, for which M * N * K <= 100 ** 3).
-SMALL_PRODUCT = 1_000_000
+# Recurrent weights of up to this many bytes are multiplied fastest from a transposed copy.
+SMALL_WEIGHTS = 1 << 18
 
 
 @dataclass(slots=True)
@@ -55,21 +57,31 @@ class Run:
         order the threads share a small batch, and wait for each other. OpenBLAS, 2 threads,
         N = 20, H = 650: 280 instead of 340 us forward, 270 instead of 390 us backward (there
         without a transposed copy of the weights). With 1 thread the two are equal within 10 %.
-        Small products of square weights are fastest in C order: see `transposed`.
+        Where the weights are small, products (N, H) are fastest in C order: see `transposed`.
         """
-        if self.is_small(width):
+        if width == self.H and self.has_small_weights():
             return self.buffer(name, self.N, width)
         # Rows a multiple of 256 bytes apart would all fall into the same few cache sets.
         gap = 8 if self.N % 64 == 0 else 0
         return self.buffer(name, width, self.N + gap)[:, : self.N].T
 
-    def is_small(self, width: int) -> bool:
-        """Whether the product of a step with square weights is one for `SMALL_PRODUCT`."""
-        return width == self.H and self.N * self.H * width <= SMALL_PRODUCT
+    def has_small_weights(self) -> bool:
+        """Whether `Wh` has no more than `SMALL_WEIGHTS` bytes."""
+        size: int = self.Wh.nbytes
+        return size <= SMALL_WEIGHTS
 
     def transposed(self, W: Array) -> Array:
-        """``W.T`` for the products of all steps: copied where that pays."""
-        return W.T.copy() if self.is_small(W.shape[0]) and self.is_small(W.shape[1]) else W.T
+        """``W.T`` of recurrent weights, for the products inside the time loop.
+
+        Copied once a call where that pays. OpenBLAS, 2 threads, microseconds of a product in C
+        order with the copy, and in Fortran order without: 32 and 41 for 50 x 512 by 512 x 128,
+        11 and 14 for 20 x 400 by 400 x 100; but 56 and 38 for 20 x 800 by 800 x 200.
+        """
+        if not self.has_small_weights():
+            return W.T
+        copied = self.buffer("transposed", *W.T.shape)
+        np.copyto(copied, W.T)
+        return copied
 
     def project(self, b: Array, columns: int | None = None) -> Array:
         """``x @ Wx + b`` for all steps at once, (T, N, G*H), in the buffer for gradients."""

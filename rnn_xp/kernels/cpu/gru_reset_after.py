@@ -65,6 +65,7 @@ def backward(
     product = run.product_buffer("dproduct", H)
     # product + through is what reaches h from the later steps
     product[...] = 0 if dhT is None else dhT
+    Wh_transposed = run.transposed(run.Wh)
     through[...] = 0
     for stop in range(T, 0, -size):
         start = max(0, stop - size)
@@ -75,7 +76,7 @@ def backward(
             np.multiply(dh, factors[t - start], out=by_gate[t])
             # dh = dah @ Wh.T + dh' * z
             np.multiply(dh, blocks[t, 1], out=through)
-            np.matmul(dah[t], run.Wh.T, out=product)
+            np.matmul(dah[t], Wh_transposed, out=product)
             if rows is not None:
                 through[rows] = kept
     dWx, dWh, db = grads

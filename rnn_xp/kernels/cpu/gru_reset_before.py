@@ -56,7 +56,8 @@ def backward(
     da = run.buffer("a", T * N, 3 * H)
     steps = da.reshape(T, N, 3 * H)
     by_gate = gate_major(steps, H)  # (T, 3, N, H)
-    Wh_rz, Wh_n = run.Wh[:, : 2 * H], run.Wh[:, 2 * H :]
+    Wh_transposed = run.transposed(run.Wh)
+    Wh_rz_transposed, Wh_n_transposed = Wh_transposed[: 2 * H], Wh_transposed[2 * H :]
     size = run.chunk_steps(3)
     factors = run.buffer("factors", size, 3, N, H)
     dh, through = run.buffer("dh", N, H), run.buffer("through", N, H)
@@ -73,13 +74,13 @@ def backward(
             kept = upstream(product, through, None if dhs is None else dhs[t], rows, dh)
             # da_z, da_n from dh';  dinner = da_n @ Wh_n.T;  da_r = dinner * h * r * (1 - r)
             np.multiply(dh, factor[1:], out=by_gate[t, 1:])
-            np.matmul(steps[t, :, 2 * H :], Wh_n.T, out=dinner)
+            np.matmul(steps[t, :, 2 * H :], Wh_n_transposed, out=dinner)
             np.multiply(dinner, factor[0], out=by_gate[t, 0])
             # dh = da_rz @ Wh_rz.T + dinner * r + dh' * z
             np.multiply(dh, blocks[t, 1], out=through)
             np.multiply(dinner, blocks[t, 0], out=part)
             np.add(through, part, out=through)
-            np.matmul(steps[t, :, : 2 * H], Wh_rz.T, out=product)
+            np.matmul(steps[t, :, : 2 * H], Wh_rz_transposed, out=product)
             if rows is not None:
                 through[rows] = kept
     dWx, dWh, db = grads

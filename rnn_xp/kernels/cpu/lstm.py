@@ -94,6 +94,7 @@ def lstm_backward(
     dc[...] = 0 if dcT is None else dcT
     product = run.product_buffer("dproduct", H)  # what reaches h from the later steps
     product[...] = 0 if dhT is None else dhT
+    Wh_transposed = run.transposed(run.Wh)
     for stop in range(T, 0, -size):
         start = max(0, stop - size)
         _derivative_factors(blocks[start:stop], factors[: stop - start])
@@ -117,7 +118,7 @@ def lstm_backward(
             np.multiply(dh, factor[0], out=by_gate[t, 3])
             # dc = dc' * f;  dh = da @ Wh.T
             np.multiply(dc, blocks[t, 2], out=dc)
-            np.matmul(steps[t], run.Wh.T, out=product)
+            np.matmul(steps[t], Wh_transposed, out=product)
             if rows is not None:
                 product[rows] = through_h
                 dc[rows] = through_c
