@@ -13,7 +13,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -45,7 +45,7 @@ class Backend:
 
     name: str
     xp: Namespace
-    device: Device
+    device: Device = field(hash=False)  # CuPy's have no hash
 
     @property
     def label(self) -> str:

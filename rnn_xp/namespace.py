@@ -29,6 +29,15 @@ def namespace_of(array: Array) -> Namespace:
     return array_namespace(array)
 
 
+def clamp(x: Array, low: float, high: float, xp: Namespace) -> Array:
+    """`x`, at least `low` and at most `high`; NaN stays NaN.
+
+    The standard's ``clip``, but ``array-api-compat``'s has a mask as an index, and to count
+    what a mask chooses CuPy waits for the device.
+    """
+    return xp.minimum(xp.maximum(x, low), high)
+
+
 def float_dtype_name(dtype: DType, xp: Namespace, where: str, what: str) -> str:
     """Return ``"float32"`` or ``"float64"``.
 

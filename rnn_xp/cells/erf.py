@@ -10,6 +10,7 @@ import math
 from functools import cache
 
 from rnn_xp._typing import Array, Namespace
+from rnn_xp.namespace import clamp
 
 K = 3.75
 LAST = 6.5  # erfc(6.5) is 4e-20: below the rounding of anything that it is added to
@@ -39,7 +40,7 @@ def normal_cdf(x: Array, xp: Namespace) -> Array:
 
     The absolute error is about 1e-16 in float64.
     """
-    z = xp.clip(xp.abs(x) * math.sqrt(0.5), 0.0, LAST)
+    z = clamp(xp.abs(x) * math.sqrt(0.5), 0.0, LAST, xp)
     # The argument of the series, -1 to 1.
     u = ((z - K) / (z + K) + 1.0) * (2.0 / (TOP + 1.0)) - 1.0
     first, *rest = coefficients()

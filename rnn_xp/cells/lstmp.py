@@ -7,7 +7,7 @@ from rnn_xp.cells.activations import ActivationLike, get_activation
 from rnn_xp.cells.base import WeightsCell
 from rnn_xp.cells.numbers import positive_number
 from rnn_xp.errors import ShapeError
-from rnn_xp.namespace import namespace_of, require_float, require_like, require_shape
+from rnn_xp.namespace import clamp, namespace_of, require_float, require_like, require_shape
 
 
 class LSTMPCell(WeightsCell):
@@ -233,7 +233,7 @@ def _clip(a: Array, limit: float | None, xp: Any) -> tuple[Array, Array | None]:
     """`a` clipped to ``[-limit, limit]``, and where it was inside."""
     if limit is None:
         return a, None
-    return xp.clip(a, -limit, limit), xp.abs(a) <= limit
+    return clamp(a, -limit, limit, xp), xp.abs(a) <= limit
 
 
 def _where_inside(inside: Array | None, d: Array, xp: Any) -> Array:

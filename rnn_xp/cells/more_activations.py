@@ -13,6 +13,7 @@ squareplus, Barron, arXiv:2112.11687.
 from rnn_xp._typing import Array, Namespace
 from rnn_xp.cells.activations import Activation, sigmoid
 from rnn_xp.cells.erf import normal_cdf, normal_density
+from rnn_xp.namespace import clamp
 
 SELU_SCALE = 1.0507009873554805  # Klambauer et al., arXiv:1706.02515, section 2
 SELU_ALPHA = 1.6732632423543772
@@ -61,7 +62,7 @@ def _softplus(x: Array, xp: Namespace) -> Array:
 
 
 def _relu6(x: Array, xp: Namespace) -> Array:
-    return xp.clip(x, 0.0, 6.0)
+    return clamp(x, 0.0, 6.0, xp)
 
 
 def _mish_slope(x: Array, xp: Namespace) -> Array:
@@ -95,7 +96,7 @@ def _squareplus_slope(x: Array, xp: Namespace) -> Array:
 
 
 def _sparse_plus(x: Array, xp: Namespace) -> Array:
-    ramp = xp.clip(x + 1.0, 0.0, 2.0)
+    ramp = clamp(x + 1.0, 0.0, 2.0, xp)
     return 0.25 * ramp * ramp + _positive(x - 1.0, xp)
 
 
@@ -145,7 +146,7 @@ _ALL = (
     ),
     Activation(
         "hard_tanh",
-        lambda x, xp: xp.clip(x, -1.0, 1.0),
+        lambda x, xp: clamp(x, -1.0, 1.0, xp),
         lambda y, xp: _one_between(y, -1.0, 1.0, xp),
     ),
     Activation(
@@ -169,12 +170,12 @@ _ALL = (
     Activation(
         "sparse_plus",
         _sparse_plus,
-        lambda x, xp: 0.5 * xp.clip(x + 1.0, 0.0, 2.0),
+        lambda x, xp: 0.5 * clamp(x + 1.0, 0.0, 2.0, xp),
         of_input=True,
     ),
     Activation(
         "sparse_sigmoid",
-        lambda x, xp: 0.5 * xp.clip(x + 1.0, 0.0, 2.0),
+        lambda x, xp: 0.5 * clamp(x + 1.0, 0.0, 2.0, xp),
         lambda y, xp: 0.5 * _one_between(y, 0.0, 1.0, xp),
     ),
     Activation(

@@ -5,7 +5,7 @@ from typing import Any
 from rnn_xp._typing import Array
 from rnn_xp.backend import backend_of
 from rnn_xp.kernels import Kernels
-from rnn_xp.namespace import float_dtype_name, namespace_of
+from rnn_xp.namespace import clamp, float_dtype_name, namespace_of
 from rnn_xp.optim.checks import positive
 
 
@@ -75,7 +75,7 @@ def clip_values(grads: list[Array], limit: float) -> None:
     """
     positive("limit", limit)
     for grad in grads:
-        grad[...] = namespace_of(grad).clip(grad, -limit, limit)
+        grad[...] = clamp(grad, -limit, limit, namespace_of(grad))
 
 
 def _kernels(array: Array, where: str, what: str) -> Kernels:

@@ -11,6 +11,7 @@ from typing import Any
 from rnn_xp._typing import Array, Namespace
 from rnn_xp.cells import Activation, sigmoid
 from rnn_xp.errors import ConversionError
+from rnn_xp.namespace import clamp
 
 Function = Callable[[Array, Namespace, float, float], Array]
 
@@ -87,7 +88,7 @@ FORMS = {
         beta=True,
     ),
     "HardSigmoid": Form(
-        lambda x, xp, a, b: xp.clip(a * x + b, 0.0, 1.0),
+        lambda x, xp, a, b: clamp(a * x + b, 0.0, 1.0, xp),
         _inside,
         alpha=True,
         beta=True,
@@ -150,7 +151,7 @@ def onnx_activation(
     label = f"{name}({numbers})" if numbers else name
 
     def bounded(x: Array, xp: Namespace) -> Array:
-        return x if clip is None else xp.clip(x, -clip, clip)
+        return x if clip is None else clamp(x, -clip, clip, xp)
 
     def function(x: Array, xp: Namespace) -> Array:
         return form.function(bounded(x, xp), xp, a, b)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import standin.launch
+import standin.modules
 from standin import transfers
 from standin.compiler import CompileError
 from standin.launch import LaunchError
 
-from rnn_xp.backend import to_host
+from rnn_xp.backend import backend_of, to_host
 
 SOURCE = r"""
 extern "C" __global__ void axpy(
@@ -201,6 +202,7 @@ WAYS_TO_THE_HOST = {
     "item": lambda cupy, a: a[0].item(),
     "tolist": lambda cupy, a: a.tolist(),
     "a mask": lambda cupy, a: a[a > 0],
+    "clip of array-api-compat": lambda cupy, a: standin.modules.XP.clip(a, 0.0, 1.0),
     "device": lambda cupy, a: a.device.synchronize(),
     "stream": lambda cupy, a: cupy.cuda.Stream.null.synchronize(),
     "event": lambda cupy, a: cupy.cuda.Stream().record().synchronize(),
@@ -241,6 +243,12 @@ def test_arrays_of_two_places_do_not_mix(cupy):
 def test_the_backend_is_cupys(cuda_standin):
     assert cuda_standin.label == "cupy:0"
     assert type(cuda_standin.zeros((2,), "float32")) is standin.launch.ndarray
+
+
+def test_a_backend_is_a_key_though_its_device_is_none(cuda_be):
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(cuda_be.device)
+    assert {backend_of(cuda_be.zeros((2,), "float32")), cuda_be} == {cuda_be}
 
 
 def test_a_copy_shares_no_memory(cuda_be):

@@ -66,6 +66,7 @@ def test_members(cupy, name):
 
 
 def test_what_cupy_lacks_the_stand_in_lacks(cupy):
+    assert cupy.cuda.Device.__hash__ is standin.array.Device.__hash__ is None
     for array in (cupy.ndarray, standin.array.ndarray):
         assert array.__hash__ is None
         assert not hasattr(array, "__imatmul__")
