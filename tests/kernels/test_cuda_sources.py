@@ -7,6 +7,8 @@ import pytest
 
 from rnn_xp.kernels.cuda.module import options, source
 
+# What CuPy adds (cupy/cuda/compiler.py of 14.2), without its folders of headers.
+CUPY_OPTIONS = ("-ftz=true", "--device-as-default-execution-space")
 SOURCES = sorted(
     p.name.removesuffix(".cu")
     for p in (resources.files("rnn_xp.kernels.cuda") / "cu").iterdir()
@@ -46,7 +48,9 @@ def test_there_are_sources():
 def test_compiles(nvrtc, name, dtype, precision, arch):
     program = nvrtc.createProgram(source(name), f"{name}.cu", (), ())
     try:
-        nvrtc.compileProgram(program, (*options(dtype, precision), f"-arch=sm_{arch}"))
+        nvrtc.compileProgram(
+            program, (*options(dtype, precision), *CUPY_OPTIONS, f"-arch=sm_{arch}")
+        )
     except nvrtc.NVRTCError:
         pytest.fail(nvrtc.getProgramLog(program))
     cubin = nvrtc.getCUBIN(program)

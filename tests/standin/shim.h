@@ -98,9 +98,15 @@ inline float __fmul_rn(float x, float y) { return x * y; }
 inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
+// For float as for double, as NVRTC has them.
+using std::exp;
+using std::expm1;
 using std::isfinite;
 using std::isinf;
 using std::isnan;
+using std::log;
+using std::sqrt;
+using std::tanh;
 
 #define STANDIN_MIN_MAX(T)                              \
     inline T min(T a, T b) { return b < a ? b : a; }    \

@@ -42,6 +42,7 @@ extern "C" __global__ void global_norm(
         sums[1 + blockIdx.x] = sum;
         __threadfence();  // the sum is seen before the arrival is
         finishes = atomicAdd(arrived, 1) == (int)gridDim.x - 1;
+        __threadfence();  // and all sums are, after the last one
     }
     __syncthreads();
     if (!finishes) return;  // the whole block agrees

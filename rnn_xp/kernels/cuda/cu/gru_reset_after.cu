@@ -28,19 +28,17 @@ extern "C" __global__ void gru_reset_after_forward(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int row = blockIdx.y; row < N; row += gridDim.y) {
+    EACH_ELEMENT(row, j) {
         REAL* by_x = ax + row_of(t, row, N, 3 * H) + j;
         REAL* by_h = ah + row_of(t % ah_slots, row, N, 3 * H) + j;
         const long long H1 = H, H2 = 2 * H1;
         const REAL* b_0 = b + j;
         const REAL* b_1 = b + 3 * H1 + j;
-        const bool counts = !valid || valid[(long long)t * N + row];
-        const REAL r = sigmoid_of(by_x[0] + by_h[0] + (b_0[0] + b_1[0]));
-        const REAL z = sigmoid_of(by_x[H1] + by_h[H1] + (b_0[H1] + b_1[H1]));
+        const bool counts = is_valid(valid, t, row, N);
+        const REAL r = sigmoid(by_x[0] + by_h[0] + (b_0[0] + b_1[0]));
+        const REAL z = sigmoid(by_x[H1] + by_h[H1] + (b_0[H1] + b_1[H1]));
         const REAL inner = by_h[H2] + b_1[H2];
-        const REAL n = tanh_of(by_x[H2] + b_0[H2] + r * inner);
+        const REAL n = tanh(by_x[H2] + b_0[H2] + r * inner);
         by_x[0] = r;
         by_x[H1] = z;
         by_x[H2] = n;
@@ -51,7 +49,7 @@ extern "C" __global__ void gru_reset_after_forward(
         const long long next = row_of((t + 1) % slots, row, N, H) + j;
         hs[row_of(t, row, N, H) + j] = counts ? h_new : (REAL)0;
         h[next] = h_next;
-        if (h_bits) write_operand(h_bits, next, h_next);
+        write_operand(h_bits, next, h_next);
     }
 }
 
@@ -72,17 +70,15 @@ extern "C" __global__ void gru_reset_after_backward(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int row = blockIdx.y; row < N; row += gridDim.y) {
+    EACH_ELEMENT(row, j) {
         const long long first = row_of(t, row, N, 3 * H) + j;
         const long long H1 = H, H2 = 2 * H1;
         REAL* by_x = ax + first;
         REAL* by_h = ah + first;
         REAL da_r = 0, da_z = 0, da_n = 0, dinner = 0;
-        if (!valid || valid[(long long)t * N + row]) {
+        if (is_valid(valid, t, row, N)) {
             REAL& through = dh[(long long)row * H + j];
-            const REAL d = dhs ? through + dhs[t * dhs_step + row * dhs_row + j] : through;
+            const REAL d = through + upstream(dhs, t * dhs_step + row * dhs_row + j);
             const REAL r = by_x[0], z = by_x[H1], n = by_x[H2];
             da_z = d * (h[row_of(t, row, N, H) + j] - n) * z * (1 - z);
             da_n = d * (1 - z) * (1 - n * n);
@@ -96,13 +92,11 @@ extern "C" __global__ void gru_reset_after_backward(
         by_h[0] = da_r;
         by_h[H1] = da_z;
         by_h[H2] = dinner;
-        if (dax_bits) {
-            write_operand(dax_bits, first, da_r);
-            write_operand(dax_bits, first + H1, da_z);
-            write_operand(dax_bits, first + H2, da_n);
-            write_operand(dah_bits, first, da_r);
-            write_operand(dah_bits, first + H1, da_z);
-            write_operand(dah_bits, first + H2, dinner);
-        }
+        write_operand(dax_bits, first, da_r);
+        write_operand(dax_bits, first + H1, da_z);
+        write_operand(dax_bits, first + H2, da_n);
+        write_operand(dah_bits, first, da_r);
+        write_operand(dah_bits, first + H1, da_z);
+        write_operand(dah_bits, first + H2, dinner);
     }
 }

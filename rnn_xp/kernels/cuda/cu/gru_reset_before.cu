@@ -28,18 +28,16 @@ extern "C" __global__ void gru_reset_before_gates(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int row = blockIdx.y; row < N; row += gridDim.y) {
+    EACH_ELEMENT(row, j) {
         REAL* gates = a + row_of(t, row, N, 3 * H) + j;
-        const REAL r = sigmoid_of(gates[0] + b[j]);
-        const REAL z = sigmoid_of(gates[H] + b[(long long)H + j]);
+        const REAL r = sigmoid(gates[0] + b[j]);
+        const REAL z = sigmoid(gates[H] + b[(long long)H + j]);
         gates[0] = r;
         gates[H] = z;
         const long long k = row_of(t % inner_slots, row, N, H) + j;
         const REAL through = r * h[row_of(t % slots, row, N, H) + j];
         if (inner) inner[k] = through;
-        if (inner_bits) write_operand(inner_bits, k, through);
+        write_operand(inner_bits, k, through);
     }
 }
 
@@ -56,14 +54,12 @@ extern "C" __global__ void gru_reset_before_state(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int row = blockIdx.y; row < N; row += gridDim.y) {
+    EACH_ELEMENT(row, j) {
         REAL* gates = a + row_of(t, row, N, 3 * H) + j;
         const long long H1 = H, H2 = 2 * H1;
-        const bool counts = !valid || valid[(long long)t * N + row];
+        const bool counts = is_valid(valid, t, row, N);
         const REAL z = gates[H1];
-        const REAL n = tanh_of(gates[H2] + b[H2 + j]);
+        const REAL n = tanh(gates[H2] + b[H2 + j]);
         gates[H2] = n;
         const REAL h_old = h[row_of(t % slots, row, N, H) + j];
         const REAL h_new = (1 - z) * n + z * h_old;
@@ -71,7 +67,7 @@ extern "C" __global__ void gru_reset_before_state(
         const long long next = row_of((t + 1) % slots, row, N, H) + j;
         hs[row_of(t, row, N, H) + j] = counts ? h_new : (REAL)0;
         h[next] = h_next;
-        if (h_bits) write_operand(h_bits, next, h_next);
+        write_operand(h_bits, next, h_next);
     }
 }
 
@@ -89,16 +85,14 @@ extern "C" __global__ void gru_reset_before_candidate(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int row = blockIdx.y; row < N; row += gridDim.y) {
+    EACH_ELEMENT(row, j) {
         const long long first = row_of(t, row, N, 3 * H) + j;
         const long long H1 = H, H2 = 2 * H1;
         REAL* gates = a + first;
         REAL da_z = 0, da_n = 0;
-        if (!valid || valid[(long long)t * N + row]) {
+        if (is_valid(valid, t, row, N)) {
             REAL& through = dh[(long long)row * H + j];
-            const REAL d = dhs ? through + dhs[t * dhs_step + row * dhs_row + j] : through;
+            const REAL d = through + upstream(dhs, t * dhs_step + row * dhs_row + j);
             const REAL z = gates[H1], n = gates[H2];
             da_z = d * (h[row_of(t, row, N, H) + j] - n) * z * (1 - z);
             da_n = d * (1 - z) * (1 - n * n);
@@ -106,10 +100,8 @@ extern "C" __global__ void gru_reset_before_candidate(
         }
         gates[H1] = da_z;
         gates[H2] = da_n;
-        if (da_bits) {
-            write_operand(da_bits, first + H1, da_z);
-            write_operand(da_bits, first + H2, da_n);
-        }
+        write_operand(da_bits, first + H1, da_z);
+        write_operand(da_bits, first + H2, da_n);
     }
 }
 
@@ -123,15 +115,13 @@ extern "C" __global__ void gru_reset_before_reset(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int row = blockIdx.y; row < N; row += gridDim.y) {
+    EACH_ELEMENT(row, j) {
         const long long first = row_of(t, row, N, 3 * H) + j;
         const long long k = (long long)row * H + j;
         const REAL r = a[first], d = dinner[k];
         const REAL da_r = d * h[row_of(t, row, N, H) + j] * r * (1 - r);
         dh[k] += d * r;
         a[first] = da_r;
-        if (da_bits) write_operand(da_bits, first, da_r);
+        write_operand(da_bits, first, da_r);
     }
 }

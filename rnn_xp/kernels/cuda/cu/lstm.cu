@@ -28,23 +28,21 @@ extern "C" __global__ void lstm_forward(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int n = blockIdx.y; n < N; n += gridDim.y) {
+    EACH_ELEMENT(n, j) {
         REAL* gates = a + row_of(t, n, N, 4 * H) + j;
-        const bool counts = !valid || valid[(long long)t * N + n];
+        const bool counts = is_valid(valid, t, n, N);
         const long long H1 = H, H2 = 2 * H1, H3 = 3 * H1;
-        const REAL i = sigmoid_of(gates[0] + b[j]);
-        const REAL f = sigmoid_of(gates[H1] + b[H1 + j]);
-        const REAL g = tanh_of(gates[H2] + b[H2 + j]);
-        const REAL o = sigmoid_of(gates[H3] + b[H3 + j]);
+        const REAL i = sigmoid(gates[0] + b[j]);
+        const REAL f = sigmoid(gates[H1] + b[H1 + j]);
+        const REAL g = tanh(gates[H2] + b[H2 + j]);
+        const REAL o = sigmoid(gates[H3] + b[H3 + j]);
         gates[0] = i;
         gates[H1] = f;
         gates[H2] = g;
         gates[H3] = o;
         const REAL c_old = c[row_of(t % slots, n, N, H) + j];
         REAL c_next = f * c_old + i * g;
-        REAL h_next = o * tanh_of(c_next);
+        REAL h_next = o * tanh(c_next);
         hs[row_of(t, n, N, H) + j] = counts ? h_next : (REAL)0;
         if (!counts) {
             c_next = c_old;
@@ -53,7 +51,7 @@ extern "C" __global__ void lstm_forward(
         const long long next = row_of((t + 1) % slots, n, N, H) + j;
         c[next] = c_next;
         h[row_of((t + 1) % h_slots, n, N, H) + j] = h_next;
-        if (h_bits) write_operand(h_bits, next, h_next);
+        write_operand(h_bits, next, h_next);
     }
 }
 
@@ -72,19 +70,17 @@ extern "C" __global__ void lstm_backward(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int n = blockIdx.y; n < N; n += gridDim.y) {
+    EACH_ELEMENT(n, j) {
         const long long first = row_of(t, n, N, 4 * H) + j;
         const long long H1 = H, H2 = 2 * H1, H3 = 3 * H1;
         REAL* gates = a + first;
         REAL da_i = 0, da_f = 0, da_g = 0, da_o = 0;
-        if (!valid || valid[(long long)t * N + n]) {
+        if (is_valid(valid, t, n, N)) {
             REAL& through = dh[(long long)n * H + j];
             REAL& carried = dc[(long long)n * H + j];
-            const REAL d = dhs ? through + dhs[t * dhs_step + n * dhs_row + j] : through;
+            const REAL d = through + upstream(dhs, t * dhs_step + n * dhs_row + j);
             const REAL i = gates[0], f = gates[H1], g = gates[H2], o = gates[H3];
-            const REAL y = tanh_of(c[row_of(t + 1, n, N, H) + j]);
+            const REAL y = tanh(c[row_of(t + 1, n, N, H) + j]);
             const REAL dc_next = carried + d * o * (1 - y * y);
             da_i = dc_next * g * i * (1 - i);
             da_f = dc_next * c[row_of(t, n, N, H) + j] * f * (1 - f);
@@ -97,11 +93,9 @@ extern "C" __global__ void lstm_backward(
         gates[H1] = da_f;
         gates[H2] = da_g;
         gates[H3] = da_o;
-        if (da_bits) {
-            write_operand(da_bits, first, da_i);
-            write_operand(da_bits, first + H1, da_f);
-            write_operand(da_bits, first + H2, da_g);
-            write_operand(da_bits, first + H3, da_o);
-        }
+        write_operand(da_bits, first, da_i);
+        write_operand(da_bits, first + H1, da_f);
+        write_operand(da_bits, first + H2, da_g);
+        write_operand(da_bits, first + H3, da_o);
     }
 }

@@ -21,17 +21,15 @@ extern "C" __global__ void rnn_forward(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int n = blockIdx.y; n < N; n += gridDim.y) {
+    EACH_ELEMENT(n, j) {
         const long long k = row_of(t, n, N, H) + j;
-        const bool counts = !valid || valid[(long long)t * N + n];
-        const REAL y = tanh_of(a[k] + b[j]);
+        const bool counts = is_valid(valid, t, n, N);
+        const REAL y = tanh(a[k] + b[j]);
         const REAL h_next = counts ? y : h[row_of(t % h_slots, n, N, H) + j];
         a[k] = y;
         hs[k] = counts ? y : (REAL)0;
         h[row_of((t + 1) % h_slots, n, N, H) + j] = h_next;
-        if (h_bits) write_operand(h_bits, row_of((t + 1) % slots, n, N, H) + j, h_next);
+        write_operand(h_bits, row_of((t + 1) % slots, n, N, H) + j, h_next);
     }
 }
 
@@ -48,19 +46,17 @@ extern "C" __global__ void rnn_backward(
     const int H,
     const int t)
 {
-    const int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= H) return;
-    for (int n = blockIdx.y; n < N; n += gridDim.y) {
+    EACH_ELEMENT(n, j) {
         const long long k = row_of(t, n, N, H) + j;
         REAL da = 0;
-        if (!valid || valid[(long long)t * N + n]) {
+        if (is_valid(valid, t, n, N)) {
             REAL& through = dh[(long long)n * H + j];
-            const REAL d = dhs ? through + dhs[t * dhs_step + n * dhs_row + j] : through;
+            const REAL d = through + upstream(dhs, t * dhs_step + n * dhs_row + j);
             const REAL y = a[k];
             da = d * (1 - y * y);
             through = 0;
         }
         a[k] = da;
-        if (da_bits) write_operand(da_bits, k, da);
+        write_operand(da_bits, k, da);
     }
 }

@@ -20,11 +20,11 @@ extern "C" __global__ void sequence_input(
     for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
         const long long t = row / N, n = row % N;
         const REAL* from = x + t * x_step + n * x_row;
-        const bool counts = !valid || valid[row];
+        const bool counts = is_valid(valid, t, n, N);
         for (int d = threadIdx.x; d < D; d += blockDim.x) {
             const REAL value = counts ? from[d] : (REAL)0;
             if (out) out[row * D + d] = value;
-            if (bits) write_operand(bits, row * D + d, value);
+            write_operand(bits, row * D + d, value);
         }
     }
 }

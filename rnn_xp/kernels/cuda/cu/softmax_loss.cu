@@ -17,17 +17,14 @@
 #define THREADS 256
 #define RAISED 32768.0f
 
-__device__ __forceinline__ REAL real_exp(REAL x) { return sizeof(REAL) == 4 ? expf(x) : exp(x); }
-__device__ __forceinline__ REAL real_log(REAL x) { return sizeof(REAL) == 4 ? logf(x) : log(x); }
-
 // Merge the partial (maximum, sum) pair of another part of the row into this one.
 __device__ __forceinline__ void merge(REAL& m, REAL& s, REAL other_m, REAL other_s)
 {
     if (other_m > m) {
-        s = s * real_exp(m - other_m) + other_s;
+        s = s * exp(m - other_m) + other_s;
         m = other_m;
     } else if (other_s != 0) {  // so that NaN is kept
-        s += other_s * real_exp(other_m - m);
+        s += other_s * exp(other_m - m);
     }
 }
 
@@ -82,14 +79,14 @@ extern "C" __global__ void softmax_loss(
     const long long target = targets[row];
     if (threadIdx.x == 0) {
         const REAL picked = bias ? a[target] + bias[target] : a[target];
-        losses[row] = real_log(s) - (picked - m);
+        losses[row] = log(s) - (picked - m);
     }
     if (!gradient) return;
     __syncthreads();  // thread 0 has read the target's logit before anyone overwrites it
     const REAL scale = scale_device ? *scale_device : scale_value;
     const REAL factor = scale / s;
     for (int v = threadIdx.x; v < V; v += THREADS) {
-        const REAL e = real_exp((bias ? a[v] + bias[v] : a[v]) - m);
+        const REAL e = exp((bias ? a[v] + bias[v] : a[v]) - m);
         a[v] = e * factor - (v == target ? scale : (REAL)0);
 #if NARROW
         bits[(long long)row * V + v] = narrow(RAISED * (e / s - (v == target ? (REAL)1 : (REAL)0)));

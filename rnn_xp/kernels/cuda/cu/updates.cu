@@ -6,9 +6,6 @@
 //
 // REAL is float or double.
 
-__device__ __forceinline__ REAL real_sqrt(REAL x) { return sizeof(REAL) == 4 ? sqrtf(x) : sqrt(x); }
-__device__ __forceinline__ REAL real_expm1(REAL x) { return sizeof(REAL) == 4 ? expm1f(x) : expm1(x); }
-
 #define SCALE_OR_RETURN                                     \
     if (!(ok_device ? *ok_device : ok_value != 0)) return;  \
     const REAL scale = scale_device ? *scale_device : scale_value;
@@ -78,7 +75,7 @@ extern "C" __global__ void divided_by_root(
     EACH(k, n) {
         const REAL scaled = scale * g[k];
         const REAL squares = decay * h[k] + gain * (scaled * scaled);
-        p[k] -= lr * scaled / (real_sqrt(squares) + eps);
+        p[k] -= lr * scaled / (sqrt(squares) + eps);
         h[k] = squares;
     }
 }
@@ -110,13 +107,15 @@ extern "C" __global__ void adam(
     SCALE_OR_RETURN
     const REAL step = *t + 1;
     __syncthreads();
-    // The last block writes the new count: every thread has read the old one by then.
-    if (threadIdx.x == 0 && atomicAdd(arrived, 1) == (int)gridDim.x - 1) {
-        *arrived = 0;
-        *t = step;
+    if (threadIdx.x == 0) {
+        __threadfence();  // this block has read the old count before its arrival is seen
+        if (atomicAdd(arrived, 1) == (int)gridDim.x - 1) {  // so has every other
+            *arrived = 0;
+            *t = step;
+        }
     }
-    const REAL c1 = -real_expm1(step * log_beta1);
-    const REAL root_c2 = real_sqrt(-real_expm1(step * log_beta2));
+    const REAL c1 = -expm1(step * log_beta1);
+    const REAL root_c2 = sqrt(-expm1(step * log_beta2));
     const REAL rate = lr * root_c2 / c1;
     const REAL floor = eps_hat ? eps : eps * root_c2;
     EACH(k, n) {
@@ -124,7 +123,7 @@ extern "C" __global__ void adam(
         if (weight_decay != 0) scaled += weight_decay * p[k];
         const REAL mean = beta1 * m[k] + gain1 * scaled;
         const REAL squares = beta2 * v[k] + gain2 * (scaled * scaled);
-        p[k] = keep * p[k] - rate * mean / (real_sqrt(squares) + floor);
+        p[k] = keep * p[k] - rate * mean / (sqrt(squares) + floor);
         m[k] = mean;
         v[k] = squares;
     }
