@@ -21,9 +21,9 @@ def embedding_backward(dout: Array, ids: Any, dW: Array, *, accumulate: bool = F
     """See `rnn_xp.kernels.generic.embedding.embedding_backward`.
 
     Ids that came as a device array are not sorted on the host (that would stop the device);
-    for them the generic form runs.
+    for them, and for a `dW` that is not C-contiguous, the generic form runs.
     """
-    if ids.host is None:
+    if ids.host is None or not dW.flags.c_contiguous:
         generic.embedding_backward(dout, ids, dW, accumulate=accumulate)
         return
     import cupy

@@ -58,11 +58,14 @@ def test_ids_that_are_on_the_device(cuda_be, rng, dtype, accumulate):
     np.testing.assert_array_equal(to_host(kernels.embedding_forward(actual, mine)), expected[ids])
 
 
-def test_a_gradient_in_another_layout(cuda_be, rng):
+@pytest.mark.parametrize("transposed", [False, True])
+def test_gradients_in_other_layouts(cuda_be, rng, transposed):
     W = rng.standard_normal((V, 6))
     whole = rng.standard_normal((6, 10))
     ids, theirs = on_both(cuda_be, rng.integers(0, V, 10), W)
     actual, expected = cuda_be.asarray(W), np.empty_like(W)
+    if transposed:  # as the gradient of a matrix that a layer was given so
+        actual = cuda_be.asarray(W.T).T
     cuda_be.kernels("float64").embedding_backward(cuda_be.asarray(whole).T, ids, actual)
     GENERIC.embedding_backward(whole.T, theirs, expected)
     close(actual, expected, GRADIENT["float64"])
