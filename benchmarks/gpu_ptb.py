@@ -9,14 +9,15 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 from records import commit, machine, markdown
 
+from rnn_xp.cupy_probe import cupy_problem, one_line
 from rnn_xp.data import TextFile, encode_corpus
 from rnn_xp.data.corpora import PTB_FILES
-from rnn_xp.errors import RnnXpError
 from rnn_xp.train import (
     ProgressReporter,
     RunFolder,
@@ -65,6 +66,7 @@ ENDING = 15.0  # seconds kept for the last validation and the test text
 def main() -> int:
     """Go on with the runs, one after the other, until the time is over."""
     arguments = parse()
+    arguments.device = device(arguments.backend)
     end = time.monotonic() + 60.0 * arguments.minutes
     ending = 0.0 if arguments.rehearse else ENDING
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -77,12 +79,13 @@ def main() -> int:
             continue
         try:
             ended = go_on(arguments.out / label, settings_of(name, arguments), left)
-        except (RnnXpError, ValueError) as error:
-            results[label] = {"ended": f"failed: {error}"}
-            print(f"{label}: {error}", file=sys.stderr)
+            results[label] = {"ended": ended, **report(arguments.out / label, arguments.ptb)}
+        except Exception as error:  # of CuPy, of CUDA: the other run may go well
+            traceback.print_exc()
+            results[label] = {"ended": f"failed: {type(error).__name__}: {one_line(error)}"}
             continue
-        results[label] = {"ended": ended, **report(arguments.out / label, arguments.ptb)}
-        write(arguments, results)
+        finally:
+            write(arguments, results)
         if ended == "interrupted":
             break
     write(arguments, results)
@@ -158,7 +161,7 @@ def write(arguments: argparse.Namespace, results: dict[str, Any]) -> None:
         "rehearsal": arguments.rehearse,
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "commit": arguments.commit or commit(),
-        "machine": {**machine(), "device": device(arguments.backend)},
+        "machine": {**machine(), "device": arguments.device},
         "runs": results,
     }
     (arguments.out / "ptb.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
@@ -183,9 +186,10 @@ def columns(name: str, result: dict[str, Any]) -> dict[str, str]:
 
 
 def device(backend: str) -> str:
-    """What the runs compute on."""
-    if backend != "cupy":
-        return backend
+    """What the runs compute on; asked before them, as a broken device does not answer."""
+    problem = cupy_problem() if backend == "cupy" else None
+    if backend != "cupy" or problem is not None:
+        return problem or backend
     import cupy
 
     return str(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())

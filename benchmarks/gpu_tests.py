@@ -55,7 +55,7 @@ def run_tests(
         Whether a CuPy that cannot be used is a failure (``RNN_XP_TEST_REQUIRE=cupy``).
     """
     command = [sys.executable, "-m", "pytest", *paths, "-k", "cupy", "-v", "-rfE", "--tb=short"]
-    command += ["-p", "no:cacheprovider", "--color=no"]
+    command += ["-p", "no:cacheprovider", "--color=no", "--continue-on-collection-errors"]
     if required and find_spec("xdist"):
         command += ["-n", str(min(WORKERS, os.cpu_count() or 1))]
     environment = dict(os.environ, COLUMNS="500")

@@ -192,13 +192,13 @@ class Worker:
     def ask(self, do: str, limit: float, **arguments: Any) -> Reply:
         """Ask for something: ``{"reply": ...}``, ``{"refused": why}`` or ``{"failed": why}``."""
         self.start()
-        self._pipe.send((do, arguments))
-        if not self._pipe.poll(max(0.0, limit)):
-            self.close()
-            return {"failed": f"no answer to {do!r} within {limit:.0f} s"}
         try:
+            self._pipe.send((do, arguments))
+            if not self._pipe.poll(max(0.0, limit)):
+                self.close()
+                return {"failed": f"no answer to {do!r} within {limit:.0f} s"}
             reply: Reply = self._pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the latter if it ended before it read what was asked
             self._process.join(5)
             reply = {"failed": f"the process ended with exit code {self._process.exitcode}"}
         if "failed" in reply:

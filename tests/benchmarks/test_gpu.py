@@ -84,7 +84,7 @@ def test_without_a_device_nothing_is_measured(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_worker_that_dies_hangs_or_fails_costs_one_answer(benchmarks, tmp_path):
+def test_a_worker_that_dies_hangs_or_fails_costs_one_answer(benchmarks, tmp_path, monkeypatch):
     from gpu_worker import Worker
 
     (tmp_path / "bad_side.py").write_text(
@@ -97,9 +97,10 @@ def test_a_worker_that_dies_hangs_or_fails_costs_one_answer(benchmarks, tmp_path
         "    def fail(self): raise ValueError('two\\nlines')\n"
         "    def refuse(self): raise Refused('not that')\n"
         "def server(side): return Bad()\n"
+        "def unheard(*arguments): os._exit(8)\n"
     )
-    os.environ["PYTHONPATH"] += os.pathsep + str(tmp_path)
-    sys.path.insert(0, str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((os.environ["PYTHONPATH"], str(tmp_path))))
+    monkeypatch.syspath_prepend(str(tmp_path))
     worker = Worker("bad_side", "any", tmp_path / "log")
     try:
         pids = [worker.ask("well", 30)["reply"]]
@@ -113,9 +114,11 @@ def test_a_worker_that_dies_hangs_or_fails_costs_one_answer(benchmarks, tmp_path
             assert worker.ask(bad, 1 if bad == "hang" else 30) == {"failed": message}
             pids.append(worker.ask("well", 30)["reply"])
         assert len(set(pids)) == 4
+        worker.close()
+        monkeypatch.setattr("gpu_worker.serve", importlib.import_module("bad_side").unheard)
+        assert worker.ask("well", 30) == {"failed": "the process ended with exit code 8"}
     finally:
         worker.close()
-        sys.path.remove(str(tmp_path))
 
 
 def test_unequal_work_has_no_ratio(benchmarks):
