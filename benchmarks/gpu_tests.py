@@ -28,6 +28,8 @@ REST = (
     "tests/proof",
 )
 REHEARSED = ("tests/test_cupy_probe.py",)
+# What names CuPy, and what compares the stand-in's cuBLAS with the real one.
+CHOSEN = "cupy or standin_names"
 WORKERS = 8
 MESSAGES = 60  # failures whose message is kept
 
@@ -41,7 +43,7 @@ _SUMMARY = re.compile(r"^(?:FAILED|ERROR) (tests/.+?) - (.*)$")
 def run_tests(
     paths: tuple[str, ...], limit: float, log: Path, required: bool = True
 ) -> dict[str, Any]:
-    """Run the tests with "cupy" in their name, and say how each ended.
+    """Run the tests that are `CHOSEN`, and say how each ended.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def run_tests(
     required : bool
         Whether a CuPy that cannot be used is a failure (``RNN_XP_TEST_REQUIRE=cupy``).
     """
-    command = [sys.executable, "-m", "pytest", *paths, "-k", "cupy", "-v", "-rfE", "--tb=short"]
+    command = [sys.executable, "-m", "pytest", *paths, "-k", CHOSEN, "-v", "-rfE", "--tb=short"]
     command += ["-p", "no:cacheprovider", "--color=no", "--continue-on-collection-errors"]
     if required and find_spec("xdist"):
         command += ["-n", str(min(WORKERS, os.cpu_count() or 1))]

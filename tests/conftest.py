@@ -112,7 +112,7 @@ def cuda_be(request, monkeypatch):
     return backends.open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
 
 
-@pytest.fixture
+@pytest.fixture(params=["cupy"])  # into the names of the tests, by which they are chosen
 def cupy_be(monkeypatch):
     """The cupy backend on a real device; skipped (or failed, if required) where there is none."""
     return backends.open_or_skip(backends.BY_NAME["cupy"], monkeypatch)

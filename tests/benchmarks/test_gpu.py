@@ -179,6 +179,24 @@ def test_the_tests_to_run_exist(benchmarks):
     assert not [path for path in (*FIRST, *REST, *REHEARSED) if not (FOLDER.parent / path).exists()]
 
 
+@pytest.mark.parametrize("fixture", ["be", "quick_be", "cuda_be", "cupy_be"])
+def test_every_test_of_cupy_is_chosen(benchmarks, fixture, tmp_path):
+    """By its name: each fixture that opens CuPy has it among its parameters."""
+    from gpu_tests import CHOSEN
+
+    (tmp_path / "test_it.py").write_text(f"def test_it({fixture}): pass\n")
+    (tmp_path / "conftest.py").write_text((FOLDER.parent / "tests/conftest.py").read_text())
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "-k", CHOSEN, "--rootdir", str(tmp_path), "-c", os.devnull, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, (FOLDER.parent, "tests")))},
+        cwd=FOLDER.parent,
+    )
+    assert "test_it.py::test_it[cupy]" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("arch", ["80", "90", "100"])
 def test_the_kernels_of_the_probes_compile(arch):
     try:
