@@ -27,6 +27,10 @@ COMPILED = Path(rnn_xp.__file__).parent / "kernels" / "compiled"
 for _name in ("RNN_BACKEND", "RNN_XP_KERNELS"):
     os.environ.pop(_name, None)
 
+# All tests of the backend cupy without a GPU: the stand-in takes CuPy's place, in every process.
+if os.environ.get("RNN_XP_TEST_CUPY") == "standin":
+    standin.modules.install(pytest.MonkeyPatch())
+
 # The same examples at every run: who changes something else shall not meet a new one. To look
 # for more: pytest --hypothesis-profile=default --hypothesis-seed=random
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
@@ -115,7 +119,10 @@ def cuda_be(request, monkeypatch):
 @pytest.fixture(params=["cupy"])  # into the names of the tests, by which they are chosen
 def cupy_be(monkeypatch):
     """The cupy backend on a real device; skipped (or failed, if required) where there is none."""
-    return backends.open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
+    be = backends.open_or_skip(backends.BY_NAME["cupy"], monkeypatch)
+    if standin.modules.installed():
+        pytest.skip("the stand-in for CuPy does everything at once")
+    return be
 
 
 @pytest.fixture

@@ -253,6 +253,11 @@ def install(monkeypatch):
     forget()
 
 
+def installed():
+    """Whether it is in CuPy's place now."""
+    return sys.modules.get("cupy") is CUPY
+
+
 def forget():
     """Clear what rnn_xp remembers of CuPy."""
     from rnn_xp import backend, cupy_probe

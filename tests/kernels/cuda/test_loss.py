@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from comparing import must_round
 
 from rnn_xp.backend import to_host
 from rnn_xp.host import targets
@@ -117,7 +118,8 @@ def test_the_precision_is_the_one_asked_for(cuda_be, precision):
         p: np.abs(to_host(ours(cuda_be, given, ("float32", p))[2]) - expected).max()
         for p in ("float32", "float16", precision)
     }
-    assert errors[precision] > 20 * errors["float32"]
+    if must_round(cuda_be, precision):
+        assert errors[precision] > 20 * errors["float32"]
     if precision == "bfloat16":
         assert errors["bfloat16"] > 3 * errors["float16"]
 
