@@ -5,6 +5,8 @@ Parameters or state that are not C-contiguous take the generic form.
 """
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,6 @@ def sgd_update(
     p: Array, g: Array, *, lr: float, scale: Any = 1.0, ok: Any = True, weight_decay: float = 0.0
 ) -> None:
     """See `rnn_xp.kernels.generic.updates.sgd_update`."""
-    if not _contiguous(p):
-        generic.sgd_update(p, g, lr=lr, scale=scale, ok=ok, weight_decay=weight_decay)
-        return
     real = p.dtype.type
     _launch("sgd", [p, g], [real(lr), real(weight_decay)], scale, ok)
 
@@ -31,9 +30,6 @@ def momentum_update(
     p: Array, g: Array, v: Array, *, lr: float, momentum: float, scale: Any = 1.0, ok: Any = True
 ) -> None:
     """See `rnn_xp.kernels.generic.updates.momentum_update`."""
-    if not _contiguous(p, v):
-        generic.momentum_update(p, g, v, lr=lr, momentum=momentum, scale=scale, ok=ok)
-        return
     real = p.dtype.type
     _launch("momentum", [p, g, v], [real(lr), real(momentum), np.int32(0)], scale, ok)
 
@@ -42,9 +38,6 @@ def nesterov_update(
     p: Array, g: Array, v: Array, *, lr: float, momentum: float, scale: Any = 1.0, ok: Any = True
 ) -> None:
     """See `rnn_xp.kernels.generic.updates.nesterov_update`."""
-    if not _contiguous(p, v):
-        generic.nesterov_update(p, g, v, lr=lr, momentum=momentum, scale=scale, ok=ok)
-        return
     real = p.dtype.type
     _launch("momentum", [p, g, v], [real(lr), real(momentum), np.int32(1)], scale, ok)
 
@@ -53,9 +46,6 @@ def adagrad_update(
     p: Array, g: Array, h: Array, *, lr: float, eps: float = 1e-7, scale: Any = 1.0, ok: Any = True
 ) -> None:
     """See `rnn_xp.kernels.generic.updates.adagrad_update`."""
-    if not _contiguous(p, h):
-        generic.adagrad_update(p, g, h, lr=lr, eps=eps, scale=scale, ok=ok)
-        return
     real = p.dtype.type
     numbers = [real(lr), real(1.0), real(1.0), real(eps)]
     _launch("divided_by_root", [p, g, h], numbers, scale, ok)
@@ -73,9 +63,6 @@ def rmsprop_update(
     ok: Any = True,
 ) -> None:
     """See `rnn_xp.kernels.generic.updates.rmsprop_update`."""
-    if not _contiguous(p, h):
-        generic.rmsprop_update(p, g, h, lr=lr, decay=decay, eps=eps, scale=scale, ok=ok)
-        return
     real = p.dtype.type
     numbers = [real(lr), real(decay), real(1.0 - decay), real(eps)]
     _launch("divided_by_root", [p, g, h], numbers, scale, ok)
@@ -99,24 +86,6 @@ def adam_update(
     ok: Any = True,
 ) -> None:
     """See `rnn_xp.kernels.generic.updates.adam_update`."""
-    if not _contiguous(p, m, v):
-        generic.adam_update(
-            p,
-            g,
-            m,
-            v,
-            t,
-            lr=lr,
-            beta1=beta1,
-            beta2=beta2,
-            eps=eps,
-            eps_hat=eps_hat,
-            weight_decay=weight_decay,
-            decoupled=decoupled,
-            scale=scale,
-            ok=ok,
-        )
-        return
     real = p.dtype.type
     _, arrived = scratch()
     numbers = [
@@ -131,10 +100,6 @@ def adam_update(
 
 def _log(beta: float) -> float:
     return math.log(beta) if beta else -math.inf
-
-
-def _contiguous(*arrays: Array) -> bool:
-    return all(a.flags.c_contiguous for a in arrays)
 
 
 def _launch(name: str, arrays: list[Array], numbers: list[Any], scale: Any, ok: Any) -> None:
@@ -159,14 +124,28 @@ def _launch(name: str, arrays: list[Array], numbers: list[Any], scale: Any, ok: 
     )
 
 
+def _or_generic(fast: Callable[..., None]) -> Callable[..., None]:
+    """`fast` where it can write into its arrays, the generic form of the same name elsewhere."""
+    slow: Callable[..., None] = getattr(generic, fast.__name__)
+
+    @wraps(fast)
+    def update(p: Array, g: Array, *state: Array, **settings: Any) -> None:
+        written = (p, *state)
+        chosen = fast if all(a.flags.c_contiguous for a in written) else slow
+        chosen(p, g, *state, **settings)
+
+    return update
+
+
+_ALL: tuple[Callable[..., None], ...] = (
+    sgd_update,
+    momentum_update,
+    nesterov_update,
+    adagrad_update,
+    rmsprop_update,
+    adam_update,
+)
 UPDATES = FastKernels(
-    functions={
-        "sgd_update": sgd_update,
-        "momentum_update": momentum_update,
-        "nesterov_update": nesterov_update,
-        "adagrad_update": adagrad_update,
-        "rmsprop_update": rmsprop_update,
-        "adam_update": adam_update,
-    },
+    functions={update.__name__: _or_generic(update) for update in _ALL},
     dtypes=frozenset({"float32", "float64"}),
 )
