@@ -9,12 +9,13 @@ What it notices: an argument of another dtype than the kernel's parameter, a Pyt
 would pass 8 bytes), a wrong count, an array that is not C-contiguous (CuPy passes its pointer all
 the same), a host array, a grid, block or shared memory beyond CUDA's limits, a grid of nothing
 (CuPy makes it 1), writes just outside an array or the shared memory, reads of what was never
-written or lies just outside (NaN), warps and blocks whose threads do not come together, a matrix
+written or lies just outside (NaN), results that depend on the order of threads or blocks (every
+second launch runs them backwards), warps and blocks whose threads do not come together, a matrix
 product that reaches outside its allocations or names another type, and every way from the device
 to the host (`transfers`).
 
-What it does not: a missing ``__syncthreads`` (threads run one after another up to the next one,
-so most races come out well), blocks that wait for each other, alignment, timing and memory
-limits, CuPy's flushing of subnormal numbers (``-ftz=true``), the last bit of expf and its like, and
+What it does not: a missing ``__syncthreads`` where both orders come out well (threads run one after
+another up to the next one), blocks that wait for each other, alignment, timing and memory limits,
+CuPy's flushing of subnormal numbers (``-ftz=true``), the last bit of expf and its like, and
 whatever a driver, cuBLAS or CuPy does other than its documentation says. Only a GPU shows those.
 """

@@ -39,11 +39,17 @@ struct Thread {
 inline Thread threads[MOST_THREADS];
 inline Fiber* idle[MOST_THREADS];
 inline unsigned idle_count, thread_count, next_unborn, current;
+// Every second launch runs its threads and blocks from the last to the first: what was right only
+// because a lower one had come before is wrong then.
+inline bool backwards;
 inline jmp_buf scheduler;
 inline ucontext_t unused;
 inline void (*body)(void*);
 inline void* body_argument;
 inline char error[400];
+
+// Number k in the order in which they run.
+inline unsigned in_order(unsigned k, unsigned count) { return backwards ? count - 1 - k : k; }
 
 inline void become(unsigned t)
 {
@@ -58,7 +64,7 @@ inline void live()  // of a fiber
         body(body_argument);
         threads[current].state = State::done;
         if (next_unborn < thread_count) {
-            become(next_unborn++);
+            become(in_order(next_unborn++, thread_count));
             threads[current].fiber = mine;
             continue;
         }
@@ -207,13 +213,15 @@ inline bool run_block()
     for (unsigned t = 0; t < thread_count; ++t) threads[t].state = State::unborn;
     next_unborn = 0;
     while (next_unborn < thread_count) {
-        const unsigned t = next_unborn++;
+        const unsigned t = in_order(next_unborn++, thread_count);
         threads[t].fiber = fiber();
         resume(t);
     }
     for (;;) {
-        for (unsigned t = 0; t < thread_count; ++t)
+        for (unsigned k = 0; k < thread_count; ++k) {
+            const unsigned t = in_order(k, thread_count);
             if (threads[t].state == State::ready) resume(t);
+        }
         unsigned waiting = 0, line = 0;
         for (unsigned t = 0; t < thread_count; ++t)
             if (threads[t].state != State::done) ++waiting, line = threads[t].line;

@@ -73,11 +73,12 @@ const char* launch(void (*kernel)(A...), const unsigned* sizes, size_t shared, v
     blockDim = {sizes[3], sizes[4], sizes[5]};
     char* memory = static_cast<char*>(std::aligned_alloc(256, (shared + 2 * GUARD) / 256 * 256));
     dynamic_shared = memory;
+    backwards = !backwards;
     bool well = true;
     for (unsigned z = 0; well && z < gridDim.z; ++z)
         for (unsigned y = 0; well && y < gridDim.y; ++y)
             for (unsigned x = 0; well && x < gridDim.x; ++x) {
-                blockIdx = {x, y, z};
+                blockIdx = {in_order(x, gridDim.x), in_order(y, gridDim.y), in_order(z, gridDim.z)};
                 // All ones are NaN: what is read before it is written shows.
                 std::memset(memory, 0xff, shared + GUARD);
                 if (__start_standin_shared)

@@ -50,6 +50,16 @@ extern "C" __global__ void unwritten(float* out)
     out[blockIdx.x] = kept[0];
     kept[0] = 1;
 }
+extern "C" __global__ void unsynchronized(float* a)
+{
+    __shared__ float row[32];
+    row[threadIdx.x] = a[threadIdx.x];
+    if (threadIdx.x) a[threadIdx.x] = row[threadIdx.x - 1];
+}
+extern "C" __global__ void after_the_block_before(float* a)
+{
+    if (blockIdx.x) a[blockIdx.x] = a[blockIdx.x - 1] + 1;
+}
 extern "C" __global__ void apart()
 {
     if (threadIdx.x % 2) __syncthreads();
@@ -155,6 +165,17 @@ def test_shared_memory(cupy, kernel):
     out = cupy.zeros(2, f32)
     kernel("unwritten")((2,), (1,), (out,))
     assert np.isnan(out.get()).all()
+
+
+@pytest.mark.parametrize("name", ["unsynchronized", "after_the_block_before"])
+def test_what_depends_on_the_order_differs_from_launch_to_launch(cupy, kernel, name):
+    blocks, threads = (1, 8) if name == "unsynchronized" else (8, 1)
+    found = []
+    for _ in range(2):
+        a = cupy.zeros(8, f32)
+        kernel(name)((blocks,), (threads,), (a,))
+        found.append(a.get())
+    assert not np.array_equal(*found)
 
 
 @pytest.mark.parametrize("at", [-1, 6])
