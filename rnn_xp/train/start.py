@@ -10,7 +10,7 @@ import numpy as np
 
 from rnn_xp._version import __version__
 from rnn_xp.backend import Backend, get_backend
-from rnn_xp.errors import CheckpointError
+from rnn_xp.errors import CheckpointError, PrecisionUnavailable
 from rnn_xp.models import LMConfig, Rnnlm
 from rnn_xp.train.checks import option_name
 from rnn_xp.train.claim import check_free, clear, remove_temporary, remove_unused
@@ -152,7 +152,12 @@ def _resumed(path: Path, changes: dict[str, Any], reporter: Reporter) -> Trainer
         backend = get_backend(settings.backend)
     except ValueError as error:
         raise ValueError(f"--backend of the run {path}: {error}") from error
-    backend.kernels(settings.dtype, settings.precision)  # raises if they, or the mode, are wrong
+    try:
+        backend.kernels(settings.dtype, settings.precision)
+    except PrecisionUnavailable as error:
+        raise PrecisionUnavailable(
+            f"--resume {path}: a resume keeps the run's precision, but {error}"
+        ) from error
     try:
         remove_temporary(path)
     except OSError as error:

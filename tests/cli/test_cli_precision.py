@@ -137,7 +137,10 @@ def test_a_run_on_cupy(cli, cuda_be, trained, text_file, precision):
     before = contents(run)
     refused = cli("train", "--resume", run, "--backend", "numpy", "--steps", 8)
     assert refused.code == 1
-    assert refused.error.startswith(f"precision {precision} needs the fast kernels")
+    assert refused.error == (
+        f"--resume {run}: a resume keeps the run's precision, but precision {precision} needs the "
+        "fast kernels of the backend cupy; numpy computes in float32"
+    )
     assert contents(run) == before
     resumed = cli("train", "--resume", run, "--steps", 8)
     assert resumed.code == 0
