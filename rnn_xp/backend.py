@@ -98,7 +98,7 @@ class Backend:
             return list(hosts)
         if self.name == "cupy":
             return list(importlib.import_module("rnn_xp.kernels.cuda.upload").upload(hosts))
-        return [self.xp.asarray(np.ascontiguousarray(h), device=self.device) for h in hosts]
+        return [self.xp.asarray(np.asarray(h, order="C"), device=self.device) for h in hosts]
 
     def zeros(self, shape: tuple[int, ...], dtype: str) -> Array:
         """Array of zeros on the device."""

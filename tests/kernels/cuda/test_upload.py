@@ -42,8 +42,9 @@ def test_the_host_array_may_change_at_once(cuda_be):
 def test_other_backends(name, request):
     if name == "torch":
         request.getfixturevalue("torch_backend")
-    be, hosts = get_backend(name), [np.arange(3), np.ones(2, bool)]
+    be, hosts = get_backend(name), [np.arange(3), np.ones(2, bool), np.array(2.5)]
     with no_host_transfer():
         arrays = be.upload(hosts)
     assert [to_host(a).tolist() for a in arrays] == [h.tolist() for h in hosts]
+    assert [tuple(a.shape) for a in arrays] == [h.shape for h in hosts]
     assert name == "torch" or all(a is h for a, h in zip(arrays, hosts, strict=True))
