@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_xp._typing import Array
-from rnn_xp.kernels.cpu.memory import keep_freed_memory
 from rnn_xp.kernels.workspace import Workspace
-
-keep_freed_memory()
 
 # Bytes of derivative factors that exist at a time in a backward pass: few calls for short
 # steps, and still in the second-level cache for wide ones.
