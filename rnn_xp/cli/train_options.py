@@ -67,11 +67,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "init": ("glorot|book|uniform", "how initial weights are drawn", None),
         "init_scale": ("X", "uniform: draw from -X to X", "by the layer's width"),
         "forget_bias": ("X", "lstm: initial bias of the forget gate", None),
-        "dtype": ("float32|float64", "of weights and computation", None),
+        "dtype": ("float32|float64", "dtype of weights and computation", None),
         "precision": (
             "NAME",
-            "what factors of matrix products are rounded to: float32 (not at all), tf32, float16 "
-            "or bfloat16, on cupy only",
+            "what the operands of matrix products are rounded to: float32 (not at all), or on cupy "
+            "tf32, float16 or bfloat16",
             None,
         ),
     },
