@@ -12,6 +12,7 @@ from kernels.test_cpu_sequence import KINDS, MASKS, Case, same
 from rnn_xp.errors import StaleCacheError
 from rnn_xp.kernels import GENERIC, Workspace, select
 from rnn_xp.kernels.compiled import FAST
+from rnn_xp.kernels.cpu import buffers
 
 TABLE = select("numpy", FAST, "float32", "auto")
 FORWARD, GRADIENT = 1e-6, 5e-6
@@ -64,11 +65,14 @@ def test_equals_generic(kind, T, N, mask):
     check(case_of(kind, T, N, mask=mask), Workspace())
 
 
+@pytest.mark.parametrize("small_weights", [0, buffers.SMALL_WEIGHTS])
 @pytest.mark.parametrize("mask", ["none", "holes"])
 @pytest.mark.parametrize(
     "sizes", [(2, 64, 3, 5), (3, 4, 1, 1), (3, 20, 50, 130), (2, 3, 4, 16), (2, 128, 4, 65)]
 )
-def test_sizes(kind, sizes, mask):
+def test_sizes(kind, sizes, mask, small_weights, monkeypatch):
+    """In both orders of memory that `buffers.Run.product_buffer` chooses from."""
+    monkeypatch.setattr(buffers, "SMALL_WEIGHTS", small_weights)
     check(case_of(kind, *sizes, mask=mask))
 
 
